@@ -1,0 +1,68 @@
+/* The only place where binary input is indexed. A reader is sticky: the first
+ * read past the end marks it bad and every later read returns 0, so a decoder
+ * reads as its format does and asks once, at the end. Little-endian. */
+#ifndef EPITAPH_REPORT_BYTES_H
+#define EPITAPH_REPORT_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* Invariant: pos <= len. `bad` never becomes false again. The bytes are
+ * borrowed and must outlive the reader. */
+struct reader {
+	const uint8_t *bytes;
+	size_t len;
+	size_t pos;
+	bool bad;
+};
+
+void reader_init(struct reader *r, const void *bytes, size_t len);
+
+/* A reader over LEN bytes at OFFSET of FROM's buffer (not of its position).
+ * Where that range does not lie within FROM, FROM becomes bad and the new
+ * reader is empty and bad. */
+struct reader reader_at(struct reader *from, uint64_t offset, uint64_t len);
+
+uint8_t reader_u8(struct reader *r);
+uint16_t reader_u16(struct reader *r);
+uint32_t reader_u32(struct reader *r);
+uint64_t reader_u64(struct reader *r);
+
+/* The next LEN bytes, still in the buffer; NULL (and bad) if there are fewer.
+ * Valid as long as the buffer is. */
+const uint8_t *reader_take(struct reader *r, size_t len);
+
+void reader_skip(struct reader *r, size_t len);
+size_t reader_left(const struct reader *r);
+
+/* A u32 count of things at least ITEM_SIZE bytes each: no more than MAX, and
+ * no more than the bytes left could hold; otherwise 0, and bad. */
+size_t reader_count(struct reader *r, size_t max, size_t item_size);
+
+/* A growing output buffer with a ceiling. Sticky like the reader: past LIMIT,
+ * or without memory, it is bad and swallows what follows. */
+struct writer {
+	uint8_t *bytes;
+	size_t len;
+	size_t cap;
+	size_t limit;
+	bool bad;
+};
+
+void writer_init(struct writer *w, size_t limit);
+void writer_fini(struct writer *w);
+void writer_u8(struct writer *w, uint8_t v);
+void writer_u16(struct writer *w, uint16_t v);
+void writer_u32(struct writer *w, uint32_t v);
+void writer_u64(struct writer *w, uint64_t v);
+void writer_bytes(struct writer *w, const void *bytes, size_t len);
+void writer_zero(struct writer *w, size_t len);
+/* Pad with zeros to a multiple of ALIGNMENT and return the offset there. */
+size_t writer_align(struct writer *w, size_t alignment);
+/* Overwrite four bytes already written at OFFSET. */
+void writer_patch_u32(struct writer *w, size_t offset, uint32_t v);
+
+#endif

@@ -1,0 +1,62 @@
+/* From registers and memory to frames, through CFI. Knows no process and does
+ * no I/O of its own: memory and module bytes come from the readers that it is
+ * given. Used by the crash-time helper, `epitaph stack` and the symbolizer.
+ *
+ * CFI is evaluated as DWARF 5 section 6.4 says, its tables read by libdw. */
+#ifndef EPITAPH_UNWIND_UNWIND_H
+#define EPITAPH_UNWIND_UNWIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../report/report.h"
+
+/* Copy up to LEN bytes at ADDRESS of the dead (or stopped) process. Returns
+ * how many, counted from the first: 0 where nothing is readable there. */
+typedef size_t unwind_read(void *context, uint64_t address, void *to,
+			   size_t len);
+
+/* One executable or library. The unwinder builds what it needs (an image of
+ * its program headers and of .eh_frame_hdr and .eh_frame) the first time a pc
+ * falls into it, by the memory reader, so a deleted or replaced file does no
+ * harm. */
+struct unwind_module {
+	uint64_t base; /* where file offset 0 is mapped */
+	uint64_t end;
+	/* Alternative to the memory reader, for offline use: a descriptor of
+	 * the file, or of its debug file, or -1. Borrowed. With both, the
+	 * first is for .eh_frame and the second for .debug_frame. */
+	int elf_fd;
+	int debug_fd;
+	void *opaque; /* for the caller */
+};
+
+/* A range of executable memory, for the checks on return addresses. */
+struct unwind_range {
+	uint64_t start, end;
+};
+
+struct unwind;
+
+/* MODULES must be sorted by base and not overlap; CODE likewise. Both are
+ * copied. CONTEXT is handed to READ. NULL without memory. */
+struct unwind *unwind_new(const struct unwind_module *modules, size_t nmodules,
+			  const struct unwind_range *code, size_t ncode,
+			  unwind_read *read, void *context);
+void unwind_free(struct unwind *unwind);
+
+struct unwind_result {
+	size_t nframes;
+	uint64_t depth;        /* frames walked, stored or not */
+	const char *truncated; /* static text: why it stopped early, or NULL */
+};
+
+/* Walk one thread from REGISTERS into FRAMES (room for MAX). Frame 0 is the
+ * registers themselves, with TRUST_CONTEXT. `module` is the index into
+ * MODULES. Bounded in time and memory on any input. */
+void unwind_thread(struct unwind *unwind, const struct registers *registers,
+		   struct frame *frames, size_t max,
+		   struct unwind_result *result_out);
+
+#endif
