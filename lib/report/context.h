@@ -1,0 +1,25 @@
+/* A thread's registers as the bytes of the minidump's thread context. One file
+ * per architecture implements this; context_x86_64.c is the one there is. */
+#ifndef EPITAPH_REPORT_CONTEXT_H
+#define EPITAPH_REPORT_CONTEXT_H
+
+#include "bytes.h"
+#include "report.h"
+
+/* What the format's SystemInfo stream calls this architecture. */
+#define CONTEXT_ARCHITECTURE 9u
+#define CONTEXT_ARCHITECTURE_NAME "x86_64"
+
+/* Append THREAD's context to OUT: CONTEXT_AMD64, then its xstate, if any. */
+void context_encode(const struct thread *thread, struct writer *out);
+
+/* Fill THREAD's registers, fpstate and xstate from R, which holds just the
+ * context. fpstate and xstate point into R's buffer. Which registers are valid
+ * follows from the context's flags: FS_BASE and GS_BASE never are. */
+bool context_decode(struct reader *r, struct thread *thread,
+		    struct error *err);
+
+/* True where the format's context has a place for REG. */
+bool context_has(enum reg reg);
+
+#endif
