@@ -15,6 +15,7 @@ REPORT_SRCS = \
 	lib/report/context_x86_64.c \
 	lib/report/error.c \
 	lib/report/fingerprint.c \
+	lib/report/funcname.c \
 	lib/report/gzip.c \
 	lib/report/meta.c \
 	lib/report/minidump.c \
@@ -38,10 +39,13 @@ SPOOL_SRCS = \
 
 # The signal zone: own flags, and scripts/check-zone proves what it may do.
 ZONE_SRCS = \
+	shim/signal/arch_x86_64.c \
 	shim/signal/capture.c \
 	shim/signal/handler.c \
 	shim/signal/mem.c \
 	shim/signal/release.c \
+	shim/signal/stop.c \
+	shim/signal/text.c \
 	shim/signal/threads.c \
 	shim/signal/witness.c
 
@@ -68,6 +72,16 @@ CLI_SRCS = \
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
 	bytes
+
+# Programs that die, for the tests: tests/crashers/NAME.c each.
+CRASHERS =
+
+# One of C++, with a library; and the same source built to other addresses.
+KNOWN = \
+	$(B)/crashers/known \
+	$(B)/crashers/libknown.so \
+	$(B)/crashers/rebuilt/known \
+	$(B)/crashers/rebuilt/libknown.so
 
 PROGRAMS = \
 	$(B)/epitaph \
@@ -101,6 +115,12 @@ asan = $(patsubst %.c,$(B)/asan/%.o,$(1))
 
 LIB_SRCS = $(REPORT_SRCS) $(UNWIND_SRCS) $(PROC_SRCS) $(SPOOL_SRCS)
 UNIT_BINS = $(patsubst %,$(B)/unit/%,$(UNIT_TESTS))
+
+CRASHER_BINS = $(patsubst %,$(B)/crashers/%,$(CRASHERS))
+
+# As parallel as the machine, unless the user said how much.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(PARALLEL)
 
 all: $(PROGRAMS)
 
@@ -143,9 +163,96 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ -ldw -lelf -lz -ljansson -lmd
 
+$(B)/crashers/%: tests/crashers/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
+
+KNOWN_FLAGS = -std=c++17 -O2 -g -Wall -Wextra $(DEPS)
+REBUILT_FLAGS = $(KNOWN_FLAGS) -DKNOWN_REBUILT -fno-toplevel-reorder
+
+$(B)/crashers/libknown.so: tests/crashers/known_lib.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(KNOWN_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/crashers/known: tests/crashers/known.cc $(B)/crashers/libknown.so
+	$(CXX) $(KNOWN_FLAGS) -o $@ $^ '-Wl,-rpath,$$ORIGIN'
+
+$(B)/crashers/rebuilt/libknown.so: tests/crashers/known_lib.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(REBUILT_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/crashers/rebuilt/known: tests/crashers/known.cc \
+		$(B)/crashers/rebuilt/libknown.so
+	$(CXX) $(REBUILT_FLAGS) -o $@ $^ '-Wl,-rpath,$$ORIGIN'
+
+$(B)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
+
+# The least that can be preloaded, to measure the shim's start against.
+$(B)/bench/empty.so: tests/bench/empty.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(SHIM_FLAGS) -nostdlib -shared -o $@ $< \
+		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
+		-Wl,--hash-style=both
+
+crashers: $(CRASHER_BINS) $(KNOWN)
+
+# What needs packages comes in two steps, so that a machine with nothing but
+# make can do it: install them, then start over with a compiler there.
+check:
+	@scripts/setup
+	@$(SUBMAKE) all crashers unit
+	@tests/run
+
+unit: $(UNIT_BINS)
+
+check-unit: unit
+	@tests/run --kind unit
+
+check-zone: $(B)/libepitaph.so
+	@scripts/check-zone --self-test
+	@scripts/check-zone
+
+check-layers check-style:
+	@scripts/$@ --self-test
+	@scripts/$@
+
+demo:
+	@scripts/setup
+	@$(SUBMAKE) all crashers
+	@scripts/demo
+
+bench: all crashers $(B)/bench/empty.so $(B)/bench/spawn
+	@tests/bench/run
+
+fresh:
+	@scripts/setup fresh
+	@tests/fresh
+
+lint:
+	@scripts/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/epitaph
+	install -m 755 $(B)/epitaph $(B)/epitaphd $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(B)/epitaph-helper $(B)/libepitaph.so \
+		$(DESTDIR)$(PREFIX)/lib/epitaph
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in epitaphd.service epitaph-flush.service; do \
+		sed 's|/usr/bin/|$(PREFIX)/bin/|' docs/packaging/$$unit \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -m 644 docs/packaging/epitaph-flush.timer \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system
+	for section in 1 7 8; do \
+		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section && \
+		install -m 644 docs/man/*.$$section \
+			$(DESTDIR)$(PREFIX)/share/man/man$$section; done
+
 clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: all clean
+.PHONY: all bench check check-layers check-style check-unit check-zone clean \
+	crashers demo fresh install lint unit

@@ -1,0 +1,127 @@
+/* pthread_create and thrd_create: the new thread starts in a trampoline that
+ * gives it an alternate stack, so that its stack overflow can be caught, and
+ * enters it in the registry. Alternate stacks are kept for later threads; one
+ * is used again only once its thread exists no more. */
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <threads.h>
+
+#include "../preload.h"
+#include "../signal/zone.h"
+
+typedef int real_pthread_create_fn(pthread_t *, const pthread_attr_t *,
+				   void *(*)(void *), void *);
+typedef int real_thrd_create_fn(thrd_t *, thrd_start_t, void *);
+
+EXPORT int pthread_create(pthread_t *restrict thread,
+			  const pthread_attr_t *restrict attr,
+			  void *(*start)(void *), void *restrict argument);
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *argument);
+
+static struct real real_pthread_create = { .name = "pthread_create" };
+static struct real real_thrd_create = { .name = "thrd_create" };
+
+/* A guarded alternate stack for SLOT, mapped at its first use. */
+static bool have_stack(struct thread_slot *slot)
+{
+	size_t len = zone.altstack_bytes + ZONE_PAGE;
+	long at;
+
+	if (slot->stack)
+		return true;
+	at = sys6(mmap, NULL, len, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at < 0 && at > -4096)
+		return false;
+	sys3(mprotect, at, ZONE_PAGE, PROT_NONE);
+	slot->stack = (uintptr_t)at + ZONE_PAGE;
+	return true;
+}
+
+/* In the new thread. An alternate stack that is there already (a fork server
+ * may have one from its parent thread) is the program's. */
+static void enter(struct thread_slot *slot)
+{
+	stack_t stack = {
+		.ss_sp = (void *)slot->stack,
+		.ss_size = zone.altstack_bytes,
+	};
+
+	slot_own((int)(slot - zone.slots), (int32_t)sys0(gettid));
+	sys2(sigaltstack, &stack, NULL);
+}
+
+static void *start_pthread(void *argument)
+{
+	struct thread_slot *slot = argument;
+	void *(*start)(void *) = (void *(*)(void *))slot->start;
+	void *own = (void *)slot->argument;
+
+	enter(slot);
+	return start(own);
+}
+
+static int start_thrd(void *argument)
+{
+	struct thread_slot *slot = argument;
+	thrd_start_t start = (thrd_start_t)slot->start;
+	void *own = (void *)slot->argument;
+
+	enter(slot);
+	return start(own);
+}
+
+/* A slot for a thread that is to run START, or NULL: it then starts without
+ * us. */
+static struct thread_slot *prepare(uintptr_t start, void *argument)
+{
+	struct thread_slot *slot;
+	int i;
+
+	if (!zone.ready || notice_fork())
+		return NULL;
+	i = slot_take();
+	if (i < 0)
+		return NULL;
+	slot = &zone.slots[i];
+	if (!have_stack(slot)) {
+		slot_free(i);
+		return NULL;
+	}
+	slot->start = start;
+	slot->argument = (uintptr_t)argument;
+	return slot;
+}
+
+EXPORT int pthread_create(pthread_t *restrict thread,
+			  const pthread_attr_t *restrict attr,
+			  void *(*start)(void *), void *restrict argument)
+{
+	real_pthread_create_fn *real = (real_pthread_create_fn *)
+		real_address(&real_pthread_create);
+	struct thread_slot *slot = prepare((uintptr_t)start, argument);
+	int result;
+
+	if (!slot)
+		return real(thread, attr, start, argument);
+	result = real(thread, attr, start_pthread, slot);
+	if (result)
+		slot_free((int)(slot - zone.slots));
+	return result;
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
+{
+	real_thrd_create_fn *real =
+		(real_thrd_create_fn *)real_address(&real_thrd_create);
+	struct thread_slot *slot = prepare((uintptr_t)start, argument);
+	int result;
+
+	if (!slot)
+		return real(thread, start, argument);
+	result = real(thread, start_thrd, slot);
+	if (result != thrd_success)
+		slot_free((int)(slot - zone.slots));
+	return result;
+}

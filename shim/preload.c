@@ -1,0 +1,147 @@
+/* Start of the shim: fills `struct zone`, then installs the handlers. Runs
+ * before the program's other constructors (-z initfirst), and must never fail
+ * the program: what cannot be set up is left out. */
+#include "preload.h"
+
+#include <elf.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "resolve.h"
+#include "settings.h"
+#include "signal/zone.h"
+
+extern char **environ __attribute__((weak));
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
+uintptr_t real_address(struct real *real)
+{
+	uintptr_t address =
+		atomic_load_explicit(&real->address, memory_order_acquire);
+
+	if (address)
+		return address;
+	address = resolve_next(real->name);
+	atomic_store_explicit(&real->address, address, memory_order_release);
+	return address;
+}
+
+static void guard(void *page)
+{
+	sys3(mprotect, page, ZONE_PAGE, PROT_NONE);
+}
+
+static void prepare_stacks(void)
+{
+	stack_t stack = {
+		.ss_sp = zone_stacks.alternate,
+		.ss_size = ZONE_ALTSTACK,
+	};
+
+	guard(zone_stacks.guard0);
+	guard(zone_stacks.guard1);
+	guard(zone_stacks.guard2);
+	sys2(sigaltstack, &stack, NULL);
+}
+
+/* Zeroed in the child of a fork, shared with that of a vfork: the one way to
+ * tell them apart where nothing was called. */
+static void prepare_fork(void)
+{
+	zone.wiped = (_Atomic uint32_t *)zone_stacks.wiped;
+	sys3(madvise, zone_stacks.wiped, ZONE_PAGE, MADV_WIPEONFORK);
+	atomic_store(zone.wiped, 1);
+	atomic_store(&zone.pid, (int32_t)sys0(getpid));
+}
+
+static void register_main_thread(void)
+{
+	int slot = slot_take();
+
+	if (slot >= 0)
+		slot_own(slot, (int32_t)sys0(gettid));
+}
+
+/* Put our handler where the disposition is at its default. One that is there
+ * already, or was inherited as ignored, is the program's. */
+static void install_handlers(void)
+{
+	for (int i = 0; i < CLAIMED_COUNT; i++) {
+		struct kernel_action *action = &zone.actions[i].action;
+		int sig = claimed_signal(i);
+
+		if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) < 0)
+			continue;
+		install_action(sig, action);
+	}
+}
+
+static const Elf64_auxv_t *find_auxv(char **environment)
+{
+	while (*environment)
+		environment++;
+	return (const Elf64_auxv_t *)(environment + 1);
+}
+
+static void read_auxv(const Elf64_auxv_t *auxv)
+{
+	uintptr_t phdr = 0, phnum = 0;
+
+	zone.record.auxv = (uint64_t)(uintptr_t)auxv;
+	zone.altstack_bytes = ZONE_ALTSTACK;
+	for (; auxv->a_type != AT_NULL; auxv++) {
+		if (auxv->a_type == AT_PHDR)
+			phdr = auxv->a_un.a_val;
+		else if (auxv->a_type == AT_PHNUM)
+			phnum = auxv->a_un.a_val;
+		else if (auxv->a_type == 51 /* AT_MINSIGSTKSZ */ &&
+			 auxv->a_un.a_val > ZONE_ALTSTACK / 2)
+			zone.altstack_bytes =
+				(uint32_t)(auxv->a_un.a_val * 2 + ZONE_PAGE) &
+				~(uint32_t)(ZONE_PAGE - 1);
+	}
+	resolve_init(phdr, phnum);
+}
+
+/* The word that counts the arguments, below argv: between the two NULLs around
+ * ENVIRONMENT and argv it is the one that equals the distance. */
+static uint64_t find_argc(char **environment)
+{
+	char **at = environment - 1; /* the NULL that ends argv */
+
+	for (uintptr_t n = 0; n < 1u << 20; n++) {
+		at--;
+		if ((uintptr_t)*at == n)
+			return (uint64_t)(uintptr_t)at;
+	}
+	return 0;
+}
+
+/* glibc passes (argc, argv, envp) to constructors; musl passes nothing, but
+ * has set `environ`, which under glibc comes too late for us. */
+__attribute__((constructor)) static void start(int argc, char **argv,
+					       char **environment)
+{
+	(void)argc;
+	if (zone.ready)
+		return;
+	if (!gnu_get_libc_version) {
+		if (!&environ || !environ)
+			return;
+		environment = environ;
+		zone.record.main_stack_end = find_argc(environment);
+	} else {
+		zone.record.main_stack_end =
+			(uint64_t)(uintptr_t)(argv - 1);
+	}
+	read_auxv(find_auxv(environment));
+	if (!settings_read(environment))
+		return;
+	settings_unfollow(environment);
+	zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
+	prepare_fork();
+	prepare_stacks();
+	register_main_thread();
+	install_handlers();
+	zone.ready = true;
+}

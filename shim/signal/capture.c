@@ -1,0 +1,161 @@
+/* Writing the crash down: siginfo, registers, extended state and the bytes
+ * around the stack pointer go into the preallocated record. Runs in the
+ * crashing thread; trusts nothing that the registers point to. */
+#include "zone.h"
+
+struct io_vector {
+	void *base;
+	size_t len;
+};
+
+size_t copy_safely(uint64_t address, void *to, size_t len)
+{
+	struct io_vector local = { to, len };
+	struct io_vector remote = { (void *)(uintptr_t)address, len };
+	long n = sys6(process_vm_readv, sys0(getpid), &local, 1, &remote, 1, 0);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+int64_t clock_ns(int clock)
+{
+	struct timespec now = { 0, 0 };
+
+	sys2(clock_gettime, clock, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
+{
+	int32_t tid = (int32_t)sys0(gettid);
+	int slot = slot_find(tid);
+	struct first_fault *fault;
+
+	if (slot < 0) {
+		slot = slot_take();
+		if (slot < 0)
+			return;
+		slot_own(slot, tid);
+	}
+	fault = &zone.slots[slot].fault;
+	fault->signal = sig;
+	fault->context = (uint64_t)(uintptr_t)context;
+	zone_copy(fault->siginfo, si, sizeof(fault->siginfo));
+	for (size_t i = 0; i < RECORD_GREGS; i++)
+		fault->gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
+}
+
+/* Whether the handler that was called with FAULT has not been left: its
+ * signal frame is whole, and the thread is now further down that stack, not
+ * far from it. A handler left by siglongjmp leaves its fault behind, which is
+ * why "called" alone proves nothing. A handler may move the pc (redis does),
+ * so that one is not compared. */
+static bool still_handling(const struct first_fault *fault, uint64_t sp)
+{
+	static const uint64_t near = 1 << 20;
+	uint64_t live[RECORD_GREGS];
+
+	if (!fault->signal || sp >= fault->context ||
+	    fault->context - sp > near)
+		return false;
+	if (copy_safely(fault->context +
+			offsetof(ucontext_t, uc_mcontext.gregs), live,
+			sizeof(live)) != sizeof(live))
+		return false;
+	for (size_t i = 0; i < RECORD_GREGS; i++) {
+		if (live[i] != fault->gregs[i] && i != REG_RIP)
+			return false;
+	}
+	return true;
+}
+
+/* The fault that this signal is the end of, if it is: the program's handler
+ * gives up, or, as process 1, abort() has run out of ways to die. */
+static const struct first_fault *earlier_fault(const ucontext_t *context,
+					       int32_t tid)
+{
+	int slot = slot_find(tid);
+	const struct first_fault *fault;
+
+	if (slot < 0)
+		return NULL;
+	fault = &zone.slots[slot].fault;
+	if (still_handling(fault, context_sp(context)))
+		return fault;
+	if (fault->signal == SIGABRT && zone.record.pid == 1 &&
+	    at_abort_trap(context))
+		return fault;
+	return NULL;
+}
+
+static void copy_stack(void)
+{
+	struct crash_record *record = &zone.record;
+	uint64_t from = record->gregs[REG_RSP] - RED_ZONE;
+	uint64_t len = RECORD_STACK;
+	int64_t wanted = record->settings.stack_bytes;
+
+	record->stack_address = from;
+	record->stack_len = 0;
+	if (wanted >= 0 && (uint64_t)wanted < len)
+		len = (uint64_t)wanted;
+	/* Above the argc word lie arguments and environment. */
+	if (from < record->main_stack_end &&
+	    record->main_stack_end - from < len)
+		len = record->main_stack_end - from;
+	record->stack_len =
+		(uint32_t)copy_safely(from, record->stack, (size_t)len);
+}
+
+static void make_id(struct crash_record *record)
+{
+	uint8_t random[16] = { 0 };
+	uint64_t mixed = (uint64_t)record->fault_ns * 0x9e3779b97f4a7c15ull;
+
+	if (sys3(getrandom, random, sizeof(random), 1 /* GRND_NONBLOCK */) !=
+	    (long)sizeof(random)) {
+		mixed ^= (uint64_t)(uint32_t)record->tid << 32;
+		zone_copy(random, &mixed, sizeof(mixed));
+	}
+	format_id(record->id, record->time_ns / 1000000, random);
+}
+
+void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
+		    int32_t tid)
+{
+	struct crash_record *record = &zone.record;
+	const struct first_fault *fault;
+
+	record->fault_ns = clock_ns(CLOCK_MONOTONIC);
+	record->time_ns = clock_ns(CLOCK_REALTIME);
+	record->boot_ns = clock_ns(CLOCK_BOOTTIME);
+	record->pid = atomic_load(&zone.pid);
+	record->tid = tid;
+	record->uid = (uint32_t)sys0(getuid);
+	record->signal = sig;
+	record->death_signal = sig;
+	record->nthreads = 0;
+	record->tier = 3;
+	put_text(record->tier_reason, record->tier_reason +
+		 sizeof(record->tier_reason), "no witness");
+	zone_copy(record->siginfo, si, sizeof(record->siginfo));
+	save_registers(context);
+	save_xstate(context);
+	record->first_fault = 0;
+	fault = earlier_fault(context, tid);
+	if (fault) {
+		record->first_fault = 1;
+		record->signal = fault->signal;
+		zone_copy(record->siginfo, fault->siginfo,
+			  sizeof(record->siginfo));
+		zone_copy(record->gregs, fault->gregs, sizeof(record->gregs));
+		if (record->pid != 1)
+			save_xstate((const void *)(uintptr_t)fault->context);
+	}
+	make_id(record);
+	sys2(prctl, 16 /* PR_GET_NAME */, record->name);
+	copy_stack();
+	record->magic = RECORD_MAGIC;
+	record->version = RECORD_VERSION;
+	record->size = sizeof(*record);
+}

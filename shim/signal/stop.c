@@ -1,0 +1,279 @@
+/* Stopping the other threads, in the witness: seize and interrupt all, take
+ * their registers, and leave them stopped. They are not detached: the SIGKILL
+ * of the dying group takes them out of the stop, and the witness reaps them.
+ * So no sibling runs user code between capture and death, and each is woken
+ * once less. */
+#include <elf.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "zone.h"
+
+enum {
+	MAX_RESCANS = 8,    /* threads may start threads while we stop them */
+	NAMED_THREADS = 64, /* reading a name costs 6 us of frozen time */
+	DIRENT_BYTES = 8192,
+};
+
+#define NS_PER_S 1000000000ll
+
+struct dirent64_head {
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+static uint8_t dirents[DIRENT_BYTES] __attribute__((aligned(8)));
+
+static struct crash_thread *known(int32_t tid)
+{
+	struct crash_record *record = &zone.record;
+
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		if (record->threads[i].tid == tid)
+			return &record->threads[i];
+	}
+	return NULL;
+}
+
+static void deny(long error)
+{
+	struct crash_record *record = &zone.record;
+	const char *end = record->tier_reason + sizeof(record->tier_reason);
+	char *at;
+
+	record->tier = 3;
+	at = put_text(record->tier_reason, end, "ptrace: errno ");
+	put_number(at, end, (uint64_t)-error);
+}
+
+/* Seize TID and ask it to stop; the stop itself is collected later. */
+static void seize(int32_t tid)
+{
+	struct crash_record *record = &zone.record;
+	struct crash_thread *thread;
+	long error;
+
+	if (tid == record->tid || record->nthreads >= RECORD_THREADS)
+		return;
+	error = sys4(ptrace, PTRACE_SEIZE, tid, 0, 0);
+	if (error == -3 /* ESRCH */)
+		return;
+	thread = &record->threads[record->nthreads++];
+	thread->tid = tid;
+	thread->name[0] = '\0';
+	thread->state = THREAD_WAITED;
+	if (error < 0) {
+		thread->state = THREAD_DENIED;
+		deny(error);
+		return;
+	}
+	sys4(ptrace, PTRACE_INTERRUPT, tid, 0, 0);
+}
+
+static void seize_registered(void)
+{
+	uint32_t n = atomic_load(&zone.nslots);
+
+	for (uint32_t i = 0; i < n; i++) {
+		int32_t tid = atomic_load(&zone.tids[i]);
+
+		if (tid > 0)
+			seize(tid);
+	}
+}
+
+static int32_t parse_number(const char *text)
+{
+	int32_t number = 0;
+
+	while (*text >= '0' && *text <= '9' && number < 100000000)
+		number = number * 10 + (*text++ - '0');
+	return number;
+}
+
+/* Path of the dying process's task directory in PATH_OUT; false where /proc is
+ * not there or is of another PID namespace, in whose numbers we cannot speak. */
+static bool task_path(int32_t pid, char path_out[64])
+{
+	char self[24];
+	char *at;
+	long n = sys3(readlink, "/proc/self", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return false;
+	self[n] = '\0';
+	if (parse_number(self) != (int32_t)sys0(getpid))
+		return false;
+	at = put_text(path_out, path_out + 64, "/proc/");
+	at = put_number(at, path_out + 64, (uint64_t)pid);
+	put_text(at, path_out + 64, "/task");
+	return true;
+}
+
+/* Seize every thread in the directory that is not known yet. Returns how many
+ * that were. */
+static uint32_t seize_listed(const char *path)
+{
+	uint32_t before = zone.record.nthreads;
+	long fd = sys3(open, path, 0x90000 /* O_DIRECTORY | O_CLOEXEC */, 0);
+	long n;
+
+	if (fd < 0)
+		return 0;
+	while ((n = sys3(getdents64, fd, dirents, sizeof(dirents))) > 0) {
+		for (long at = 0; at < n;) {
+			struct dirent64_head *entry = (void *)(dirents + at);
+			int32_t tid = parse_number(entry->name);
+
+			at += entry->reclen;
+			if (tid > 0 && !known(tid))
+				seize(tid);
+		}
+	}
+	sys1(close, fd);
+	return zone.record.nthreads - before;
+}
+
+/* The directory's link count is two and one more for each thread. */
+static uint32_t count_threads(const char *path)
+{
+	struct stat st;
+
+	if (sys2(stat, path, &st) < 0 || st.st_nlink < 2)
+		return 0;
+	return (uint32_t)st.st_nlink - 2;
+}
+
+static void read_name(const char *path, struct crash_thread *thread)
+{
+	char comm[96];
+	const char *end = comm + sizeof(comm);
+	char *at = put_text(comm, end, path);
+	long fd, n;
+
+	at = put_text(at, end, "/");
+	at = put_number(at, end, (uint64_t)thread->tid);
+	put_text(at, end, "/comm");
+	fd = sys3(open, comm, 0x80000 /* O_CLOEXEC */, 0);
+	if (fd < 0)
+		return;
+	n = sys3(read, fd, thread->name, sizeof(thread->name) - 1);
+	sys1(close, fd);
+	if (n <= 0)
+		n = 1;
+	thread->name[n - 1] = '\0'; /* the kernel ends it with a newline */
+}
+
+/* Collect THREAD if it has stopped. False while that is still to come. */
+static bool collect(struct crash_thread *thread)
+{
+	struct { void *base; size_t len; } regs = {
+		thread->regs, sizeof(thread->regs)
+	};
+	int status = 0;
+	long n;
+
+	if (thread->state != THREAD_WAITED)
+		return true;
+	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
+	if (n == 0)
+		return false;
+	if (n < 0 || !WIFSTOPPED(status)) {
+		thread->state = THREAD_GONE;
+		return true;
+	}
+	if (sys4(ptrace, PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs) < 0)
+		return true;
+	thread->state = THREAD_STOPPED;
+	return true;
+}
+
+/* Sleep until a child changes state or UNTIL_NS. False when it has passed. */
+static bool wait_child(int64_t until_ns)
+{
+	uint64_t set = 1ull << (SIGCHLD - 1);
+	int64_t rest = until_ns - clock_ns(CLOCK_MONOTONIC);
+	struct timespec limit = { rest / NS_PER_S, rest % NS_PER_S };
+
+	if (rest <= 0)
+		return false;
+	sys4(rt_sigtimedwait, &set, NULL, &limit, KERNEL_SIGSET);
+	return true;
+}
+
+static void collect_all(int64_t until_ns)
+{
+	struct crash_record *record = &zone.record;
+	uint32_t waiting;
+
+	do {
+		waiting = 0;
+		for (uint32_t i = 0; i < record->nthreads; i++)
+			waiting += !collect(&record->threads[i]);
+	} while (waiting && wait_child(until_ns));
+}
+
+static void name_threads(const char *path)
+{
+	struct crash_record *record = &zone.record;
+
+	for (uint32_t i = 0; i < record->nthreads && i < NAMED_THREADS; i++)
+		read_name(path, &record->threads[i]);
+}
+
+void stop_threads(int32_t pid, int64_t budget_ns)
+{
+	int64_t until = clock_ns(CLOCK_MONOTONIC) + budget_ns;
+	struct crash_record *record = &zone.record;
+	char path[64];
+	bool listed = task_path(pid, path);
+
+	record->tier = 1;
+	record->tier_reason[0] = '\0';
+	seize_registered();
+	for (int i = 0; listed && i < MAX_RESCANS; i++) {
+		if (count_threads(path) <= record->nthreads + 1)
+			break;
+		if (!seize_listed(path))
+			break;
+	}
+	collect_all(until);
+	/* Until all stood still, one may have started another. */
+	if (listed && count_threads(path) > record->nthreads + 1 &&
+	    seize_listed(path))
+		collect_all(until);
+	if (listed)
+		name_threads(path);
+}
+
+/* True once THREAD is no child of ours any more. */
+static bool reap(struct crash_thread *thread)
+{
+	int status;
+	long n;
+
+	if (thread->state == THREAD_GONE || thread->state == THREAD_DENIED)
+		return true;
+	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
+	if (n == 0 || (n > 0 && WIFSTOPPED(status)))
+		return false;
+	thread->state = THREAD_GONE;
+	return true;
+}
+
+uint32_t reap_threads(int64_t until_ns)
+{
+	struct crash_record *record = &zone.record;
+	uint32_t left;
+
+	do {
+		left = 0;
+		for (uint32_t i = 0; i < record->nthreads; i++)
+			left += !reap(&record->threads[i]);
+	} while (left && wait_child(until_ns));
+	return left;
+}

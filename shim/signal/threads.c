@@ -1,0 +1,101 @@
+/* The registry of threads: a slot per thread that our pthread_create wrapper
+ * started, found by tid, without locks and without TLS. A slot is given back
+ * by nobody: it is taken again once its tid exists no more, because only then
+ * can nothing run on its alternate stack, not even the last TLS destructor. */
+#include "zone.h"
+
+enum {
+	SLOT_FREE = 0,
+	SLOT_TAKEN = -1,
+	SLOT_LOST = -2, /* of a thread that a fork left behind */
+	PROBES = 8,     /* slots looked at before a new one is opened */
+};
+
+static _Atomic uint32_t cursor;
+
+int slot_find(int32_t tid)
+{
+	uint32_t n = atomic_load(&zone.nslots);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (atomic_load_explicit(&zone.tids[i],
+					 memory_order_relaxed) == tid)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool take_dead(uint32_t i)
+{
+	int32_t tid = atomic_load(&zone.tids[i]);
+	int32_t pid = atomic_load(&zone.pid);
+
+	if (tid < 0)
+		return false;
+	if (tid > 0 && sys3(tgkill, pid, tid, 0) != -3 /* ESRCH */)
+		return false;
+	return atomic_compare_exchange_strong(&zone.tids[i], &tid, SLOT_TAKEN);
+}
+
+int slot_take(void)
+{
+	uint32_t n = atomic_load(&zone.nslots);
+	int32_t empty = SLOT_FREE;
+
+	for (uint32_t probe = 0; n && probe < PROBES && probe < n; probe++) {
+		uint32_t i = atomic_fetch_add(&cursor, 1) % n;
+
+		if (take_dead(i))
+			return (int)i;
+	}
+	while (n < ZONE_MAX_THREADS) {
+		if (!atomic_compare_exchange_strong(&zone.nslots, &n, n + 1))
+			continue;
+		if (atomic_compare_exchange_strong(&zone.tids[n], &empty,
+						   SLOT_TAKEN))
+			return (int)n;
+		return -1;
+	}
+	return -1;
+}
+
+void slot_own(int slot, int32_t tid)
+{
+	zone.slots[slot].fault.signal = 0;
+	atomic_store(&zone.tids[slot], tid);
+}
+
+void slot_free(int slot)
+{
+	atomic_store(&zone.tids[slot], SLOT_FREE);
+}
+
+/* The child of a fork has one thread, with a tid that no slot knows; its
+ * alternate stack may be any of the slots', so none is used again. */
+static void start_anew(int32_t pid)
+{
+	uint32_t n = atomic_load(&zone.nslots);
+
+	for (uint32_t i = 0; i < n; i++)
+		atomic_store(&zone.tids[i], SLOT_LOST);
+	for (int i = 0; i < CLAIMED_COUNT; i++) {
+		if (atomic_load(&zone.actions[i].sequence) & 1)
+			atomic_fetch_add(&zone.actions[i].sequence, 1);
+	}
+	atomic_store(&zone.claim, 0);
+	atomic_store(&zone.gate, GATE_DEAD);
+	atomic_store(&zone.pid, pid);
+	atomic_store(zone.wiped, 1);
+}
+
+bool notice_fork(void)
+{
+	int32_t pid = (int32_t)sys0(getpid);
+
+	if (pid == atomic_load(&zone.pid))
+		return false;
+	if (atomic_load(zone.wiped))
+		return true;
+	start_anew(pid);
+	return false;
+}

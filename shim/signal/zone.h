@@ -1,0 +1,196 @@
+/* The signal zone: code that runs in a process that has just crashed, in the
+ * dying thread or in the witness. It reads `struct zone`, which preload.c has
+ * filled before any handler is installed, and makes raw system calls. No
+ * malloc, lock, errno, TLS, environment or function pointer (but one, in
+ * chain_call): scripts/check-zone proves that on the objects. */
+#ifndef EPITAPH_SIGNAL_ZONE_H
+#define EPITAPH_SIGNAL_ZONE_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <ucontext.h>
+
+#include "record.h"
+#include "syscall_x86_64.h"
+
+enum {
+	ZONE_PAGE = 4096,
+	ZONE_ALTSTACK = 65536, /* 64 KiB: what abseil and wasmtime settled on */
+	ZONE_WITNESS_STACK = 32768,
+	ZONE_EXEC_STACK = 16384,
+	ZONE_MAX_THREADS = 4096, /* registered threads; more go unregistered */
+	KERNEL_SIGSET = 8,       /* bytes */
+};
+
+/* Signals that we claim, in the order of `struct zone`.actions. */
+enum claimed {
+	CLAIMED_SEGV, CLAIMED_BUS, CLAIMED_ILL, CLAIMED_FPE, CLAIMED_ABRT,
+	CLAIMED_TRAP, CLAIMED_SYS,
+	CLAIMED_COUNT,
+};
+
+/* The kernel's struct sigaction. */
+struct kernel_action {
+	uintptr_t handler;
+	uint64_t flags;
+	uintptr_t restorer;
+	uint64_t mask;
+};
+
+/* What the program believes to be a signal's action. Written under `sequence`
+ * (odd while it changes), read by the handler without a lock. */
+struct virtual_action {
+	_Atomic uint32_t sequence;
+	struct kernel_action action;
+};
+
+/* Where the context of the last fault lies that went to a handler of the
+ * program: if that handler turns out to be terminal, these are the registers
+ * of the report. */
+struct first_fault {
+	int32_t signal;    /* 0: none */
+	uint64_t context;  /* address of the live ucontext */
+	uint8_t siginfo[128];
+	uint64_t gregs[RECORD_GREGS];
+};
+
+/* A thread that we know: its alternate stack and its last fault. */
+struct thread_slot {
+	uintptr_t stack;  /* lowest address; 0: it has none of ours */
+	uintptr_t start;  /* what its creator asked for, */
+	uintptr_t argument; /* and with what */
+	struct first_fault fault;
+};
+
+struct zone {
+	bool ready; /* handlers are installed */
+	_Atomic int32_t pid;
+	_Atomic uint32_t *wiped; /* 0 after a fork, shared after a vfork */
+	uint32_t altstack_bytes;
+	_Atomic int32_t claim;   /* tid of the crashing thread, or 0 */
+	_Atomic uint32_t gate;   /* enum gate; a futex */
+	int32_t witness_pid;
+	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
+	int32_t progress[2];     /* ends of the helper's pipe */
+	struct virtual_action actions[CLAIMED_COUNT];
+	_Atomic uint32_t nslots; /* slots ever used */
+	_Atomic int32_t tids[ZONE_MAX_THREADS]; /* 0: free, < 0: taken */
+	struct thread_slot slots[ZONE_MAX_THREADS];
+	struct crash_record record;
+};
+
+/* What the crashing thread waits on. The kernel writes GATE_DEAD when the
+ * witness exits (CLONE_CHILD_CLEARTID). */
+enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN };
+
+/* Guarded stacks, in zero pages of the shim. */
+struct zone_stacks {
+	uint8_t guard0[ZONE_PAGE];
+	uint8_t alternate[ZONE_ALTSTACK];
+	uint8_t guard1[ZONE_PAGE];
+	uint8_t witness[ZONE_WITNESS_STACK];
+	uint8_t guard2[ZONE_PAGE];
+	uint8_t exec[ZONE_EXEC_STACK];
+	uint8_t wiped[ZONE_PAGE];
+};
+
+extern struct zone zone;
+extern struct zone_stacks zone_stacks;
+
+/* handler.c */
+
+/* The handler of every claimed signal: app first, then capture and death. */
+void crash_handler(int sig, siginfo_t *si, void *ucontext);
+/* Returns from a signal handler; the bytes that debuggers know. */
+void zone_restorer(void);
+/* Index of SIG among the claimed ones, or -1. */
+int claimed_index(int sig);
+/* The signal of claimed index I. */
+int claimed_signal(int i);
+/* Make the kernel's action for SIG fit what the program believes, ACTION:
+ * ours, with its mask and flags where it has a handler. Returns -errno. */
+long install_action(int sig, const struct kernel_action *action);
+
+/* capture.c */
+
+/* Fill the record with the crash that SIG, SI and CONTEXT describe, or, where
+ * a handler of the program is being left through this signal, with the fault
+ * that it was called for. */
+void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
+		    int32_t tid);
+void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
+/* CLOCK now, in nanoseconds. */
+int64_t clock_ns(int clock);
+/* Copy up to LEN bytes at ADDRESS of our own memory; how many could be read.
+ * Never faults. */
+size_t copy_safely(uint64_t address, void *to, size_t len);
+
+/* threads.c */
+
+/* The slot of thread TID; -1 if it has none. */
+int slot_find(int32_t tid);
+/* A free slot, marked as taken, or -1. Reuses that of a thread that is gone. */
+int slot_take(void);
+void slot_own(int slot, int32_t tid);
+void slot_free(int slot);
+/* Notice a fork: the child starts anew, with the calling thread alone. True
+ * where we share our parent's memory (vfork) and must keep our hands off. */
+bool notice_fork(void);
+
+/* witness.c */
+
+/* Start the witness and wait until it opens the gate, dies, or is late. */
+void run_witness(void);
+/* Entry of the witness, on its own stack. Does not return. */
+void witness_main(void);
+/* Entry of the task that becomes the helper. Does not return. */
+void exec_helper(void);
+
+/* stop.c */
+
+/* Stop every other thread of process PID and read its registers into the
+ * record; those that do not stop in BUDGET_NS are left. Sets the tier. */
+void stop_threads(int32_t pid, int64_t budget_ns);
+/* Reap stopped threads until none is left or UNTIL_NS (CLOCK_MONOTONIC) has
+ * passed. Returns how many are left. */
+uint32_t reap_threads(int64_t until_ns);
+
+/* arch_x86_64.c */
+
+/* Copy the general registers of CONTEXT, and its extended state, into the
+ * record. */
+void save_registers(const ucontext_t *context);
+void save_xstate(const ucontext_t *context);
+uint64_t context_sp(const ucontext_t *context);
+/* Put CONTEXT back to before the instruction that raised SIG, so that it
+ * faults again once SIG is at its default action: for int3 and for a system
+ * call that seccomp trapped, which have already been passed. */
+void rewind_context(int sig, const siginfo_t *si, ucontext_t *context);
+/* True where CONTEXT is at the instruction by which abort() dies when nothing
+ * else helped. */
+bool at_abort_trap(const ucontext_t *context);
+
+/* release.c */
+
+/* Die as the process would have died without us: queue SI again under the
+ * default action. Returns; the handler's return is the death. */
+void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid);
+
+/* text.c: numbers and strings without stdio. Each returns the new end. */
+char *put_text(char *at, const char *end, const char *text);
+char *put_number(char *at, const char *end, uint64_t number);
+void format_id(char *text_out, int64_t time_ms, const uint8_t random[10]);
+bool text_equal(const char *a, const char *b);
+
+void *zone_copy(void *to, const void *from, size_t len);
+void *zone_fill(void *to, int byte, size_t len);
+
+#pragma GCC poison malloc calloc realloc printf fprintf snprintf getenv
+#pragma GCC poison fork vfork raise abort errno pthread_self pthread_kill
+#pragma GCC poison waitpid strlen strcpy
+
+#endif
