@@ -58,7 +58,9 @@ SHIM_SRCS = \
 
 HELPER_SRCS = \
 	shim/helper/crash.c \
-	shim/helper/main.c
+	shim/helper/main.c \
+	shim/helper/registers_x86_64.c \
+	shim/helper/stacks.c
 
 COLLECTOR_SRCS = \
 	collector/main.c

@@ -34,12 +34,12 @@ struct build_id {
 
 /* DWARF numbering, so that CFI needs no table; the rest after it. */
 enum reg {
-	REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-	REG_RIP, REG_EFLAGS, REG_CS, REG_SS, REG_DS, REG_ES, REG_FS, REG_GS,
-	REG_FS_BASE, REG_GS_BASE,
+	R_RAX, R_RDX, R_RCX, R_RBX, R_RSI, R_RDI, R_RBP, R_RSP,
+	R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15,
+	R_RIP, R_EFLAGS, R_CS, R_SS, R_DS, R_ES, R_FS, R_GS,
+	R_FS_BASE, R_GS_BASE,
 	REG_COUNT,
-	REG_CFI_COUNT = REG_RIP + 1, /* those that CFI can recover */
+	REG_CFI_COUNT = R_RIP + 1, /* those that CFI can recover */
 };
 
 struct registers {

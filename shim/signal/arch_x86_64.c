@@ -30,6 +30,7 @@ void save_registers(const ucontext_t *context)
 {
 	for (size_t i = 0; i < RECORD_GREGS; i++)
 		zone.record.gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
+	sys2(arch_prctl, 0x1003 /* ARCH_GET_FS */, &zone.record.fs_base);
 }
 
 void save_xstate(const ucontext_t *context)

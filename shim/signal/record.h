@@ -76,6 +76,7 @@ struct crash_record {
 	char name[16];        /* of the crashing thread */
 	char exe[1024];
 	uint64_t gregs[RECORD_GREGS];
+	uint64_t fs_base; /* of the crashing thread: its TCB */
 	uint32_t first_fault; /* 1: registers are older than the death */
 	uint32_t tier;
 	char tier_reason[64];

@@ -186,9 +186,9 @@ static bool collect(struct crash_thread *thread)
 		thread->state = THREAD_GONE;
 		return true;
 	}
-	if (sys4(ptrace, PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs) < 0)
-		return true;
-	thread->state = THREAD_STOPPED;
+	n = sys4(ptrace, PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs);
+	if (n >= 0)
+		thread->state = THREAD_STOPPED;
 	return true;
 }
 

@@ -94,6 +94,7 @@ void run_witness(void)
 {
 	int64_t deadline = clock_ns(CLOCK_MONOTONIC) +
 		zone.record.settings.deadline_ms * NS_PER_MS;
+	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
 	long dumpable = sys1(prctl, 3 /* PR_GET_DUMPABLE */);
 	long pid;
 
@@ -103,8 +104,7 @@ void run_witness(void)
 	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
 	shorten_slice();
 	atomic_store(&zone.gate, GATE_SHUT);
-	pid = sys_clone_calling(witness_main,
-				CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED,
+	pid = sys_clone_calling(witness_main, flags,
 				zone_stacks.witness + ZONE_WITNESS_STACK,
 				&zone.gate);
 	if (pid < 0)

@@ -98,6 +98,9 @@ struct zone_stacks {
 	uint8_t wiped[ZONE_PAGE];
 };
 
+/* Hidden also where they are only declared: no indirection through the GOT. */
+#pragma GCC visibility push(hidden)
+
 extern struct zone zone;
 extern struct zone_stacks zone_stacks;
 
@@ -188,6 +191,8 @@ bool text_equal(const char *a, const char *b);
 
 void *zone_copy(void *to, const void *from, size_t len);
 void *zone_fill(void *to, int byte, size_t len);
+
+#pragma GCC visibility pop
 
 #pragma GCC poison malloc calloc realloc printf fprintf snprintf getenv
 #pragma GCC poison fork vfork raise abort errno pthread_self pthread_kill

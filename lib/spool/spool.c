@@ -1,0 +1,357 @@
+/* The spool directory. Used by the crash-time helper and by `epitaph flush`;
+ * trusts nothing that lies in the directory, which others may write to. */
+#include "spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../report/report.h"
+#include "../report/uuid.h"
+
+#define SUFFIX ".dmp.gz"
+#define SHARED_SPOOL "/var/spool/epitaph"
+
+enum {
+	ID_LEN = 36,
+	NAME_LEN = ID_LEN + sizeof(SUFFIX), /* with its NUL */
+	MAX_LISTED = 65536, /* entries looked at in one directory */
+};
+
+struct entry {
+	char id[ID_LEN + 1];
+	uint64_t size;
+};
+
+/* Ours, or we are root; and nobody can swap it: not a link (O_NOFOLLOW). */
+static bool is_trusted(const struct stat *st)
+{
+	return st->st_uid == geteuid() || geteuid() == 0;
+}
+
+/* A directory that others may write to is a spool only if it is sticky. */
+static bool is_usable_dir(const struct stat *st)
+{
+	if (!S_ISDIR(st->st_mode))
+		return false;
+	if (st->st_mode & S_IWOTH)
+		return (st->st_mode & S_ISVTX) && st->st_uid == 0;
+	return is_trusted(st);
+}
+
+/* mkdir -p for the last three levels at most: $HOME is there or is not. */
+static void make_dirs(const char *path, int levels)
+{
+	char parent[sizeof(((struct spool *)0)->path)];
+	char *slash;
+
+	if (mkdir(path, 0700) == 0 || errno != ENOENT || levels == 0)
+		return;
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return;
+	*slash = '\0';
+	make_dirs(parent, levels - 1);
+	mkdir(path, 0700);
+}
+
+static bool open_dir(const char *path, bool create, struct spool *spool_out,
+		     struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (strlen(path) >= sizeof(spool_out->path))
+		return fail(err, ERR_TOO_LARGE, "spool path too long");
+	if (create)
+		make_dirs(path, 3);
+	/* O_PATH first: a shared spool (1733) may be entered and written to,
+	 * but not listed, by those who are not its owner. */
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return fail_errno(err, "spool %s", path);
+	if (fstat(fd, &st) < 0 || !is_usable_dir(&st)) {
+		close(fd);
+		return fail(err, ERR_REFUSED,
+			    "spool %s: not a directory of ours", path);
+	}
+	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+		close(fd);
+		return fail_errno(err, "spool %s", path);
+	}
+	spool_out->dir = fd;
+	snprintf(spool_out->path, sizeof(spool_out->path), "%s", path);
+	return true;
+}
+
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+bool spool_open(const struct spool_where *where, struct spool *spool_out,
+		struct error *err)
+{
+	char path[sizeof(spool_out->path)];
+
+	if (is_set(where->spool))
+		return open_dir(where->spool, true, spool_out, err);
+	if (open_dir(SHARED_SPOOL, false, spool_out, err))
+		return true;
+	if (is_set(where->state_home))
+		snprintf(path, sizeof(path), "%s/epitaph", where->state_home);
+	else if (is_set(where->home))
+		snprintf(path, sizeof(path), "%s/.local/state/epitaph",
+			 where->home);
+	else
+		path[0] = '\0';
+	if (path[0] && open_dir(path, true, spool_out, err))
+		return true;
+	snprintf(path, sizeof(path), "/tmp/epitaph-%u", geteuid());
+	return open_dir(path, true, spool_out, err);
+}
+
+void spool_close(struct spool *spool)
+{
+	if (spool->dir >= 0)
+		close(spool->dir);
+	spool->dir = -1;
+}
+
+static void file_name(const char *id, char name_out[NAME_LEN])
+{
+	snprintf(name_out, NAME_LEN, "%.36s%s", id, SUFFIX);
+}
+
+/* True where NAME is ID.dmp.gz; the id then goes to ID_OUT. */
+static bool parse_name(const char *name, char id_out[ID_LEN + 1])
+{
+	int64_t time_ms;
+
+	if (strlen(name) != NAME_LEN - 1 || strcmp(name + ID_LEN, SUFFIX) != 0)
+		return false;
+	memcpy(id_out, name, ID_LEN);
+	id_out[ID_LEN] = '\0';
+	return uuid_parse(id_out, &time_ms);
+}
+
+/* UUIDv7 begins with the time: by id is by age. */
+static int by_id(const void *a, const void *b)
+{
+	return memcmp(a, b, ID_LEN);
+}
+
+/* The spool's reports, oldest first, malloc'd; those that are not ours or not
+ * plain files are passed over. NULL and 0 where the directory cannot be read
+ * (a shared spool, seen by somebody who is not root). */
+static struct entry *read_entries(struct spool *spool, size_t *n_out)
+{
+	int fd = openat(spool->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct entry *entries = NULL, *grown;
+	size_t n = 0, cap = 0;
+	struct dirent *d;
+	struct stat st;
+
+	*n_out = 0;
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	while (n < MAX_LISTED && (d = readdir(dir))) {
+		if (n == cap) {
+			cap = cap ? 2 * cap : 64;
+			grown = realloc(entries, cap * sizeof(*entries));
+			if (!grown)
+				break;
+			entries = grown;
+		}
+		if (!parse_name(d->d_name, entries[n].id) ||
+		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode) || !is_trusted(&st))
+			continue;
+		entries[n++].size = (uint64_t)st.st_size;
+	}
+	closedir(dir);
+	if (n)
+		qsort(entries, n, sizeof(*entries), by_id);
+	*n_out = n;
+	return entries;
+}
+
+static void make_room(struct spool *spool, uint64_t wanted, uint64_t max)
+{
+	size_t n;
+	struct entry *entries = read_entries(spool, &n);
+	uint64_t total = wanted;
+
+	for (size_t i = 0; i < n; i++)
+		total += entries[i].size;
+	for (size_t i = 0; i < n && total > max; i++) {
+		total -= entries[i].size;
+		spool_remove(spool, entries[i].id);
+	}
+	free(entries);
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* The name is on disk too; in a shared spool that we may not read, the file
+ * alone is. */
+static void sync_dir(const struct spool *spool)
+{
+	int fd = openat(spool->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	fsync(fd);
+	close(fd);
+}
+
+bool spool_put(struct spool *spool, const char *id, const void *bytes,
+	       size_t len, uint64_t max, struct error *err)
+{
+	char name[NAME_LEN], aside[NAME_LEN + 1];
+	int fd;
+
+	if (len > max)
+		return fail(err, ERR_TOO_LARGE,
+			    "report of %zu bytes, spool limit %llu", len,
+			    (unsigned long long)max);
+	make_room(spool, len, max);
+	file_name(id, name);
+	snprintf(aside, sizeof(aside), ".%s", name);
+	fd = openat(spool->dir, aside,
+		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fail_errno(err, "spool %s", spool->path);
+	if (!write_all(fd, bytes, len) || fsync(fd) < 0) {
+		fail_errno(err, "spool %s", spool->path);
+		close(fd);
+		unlinkat(spool->dir, aside, 0);
+		return false;
+	}
+	close(fd);
+	if (renameat(spool->dir, aside, spool->dir, name) < 0) {
+		fail_errno(err, "spool %s", spool->path);
+		unlinkat(spool->dir, aside, 0);
+		return false;
+	}
+	sync_dir(spool);
+	return true;
+}
+
+size_t spool_list(struct spool *spool, char (*ids)[37], size_t max)
+{
+	size_t n, taken = 0;
+	struct entry *entries = read_entries(spool, &n);
+
+	for (; taken < n && taken < max; taken++)
+		memcpy(ids[taken], entries[taken].id, ID_LEN + 1);
+	free(entries);
+	return taken;
+}
+
+static bool read_all(int fd, struct writer *out, struct error *err)
+{
+	uint8_t buffer[16384];
+	ssize_t n;
+
+	while ((n = read(fd, buffer, sizeof(buffer))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_errno(err, "read");
+		writer_bytes(out, buffer, (size_t)n);
+		if (out->bad)
+			return fail(err, ERR_TOO_LARGE, "more than %zu bytes",
+				    out->limit);
+	}
+	return true;
+}
+
+bool spool_get(struct spool *spool, const char *id, struct writer *out,
+	       struct error *err)
+{
+	char name[NAME_LEN];
+	struct stat st;
+	bool done;
+	int fd;
+
+	file_name(id, name);
+	fd = openat(spool->dir, name,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return fail_errno(err, "%s/%s", spool->path, name);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_trusted(&st)) {
+		close(fd);
+		return fail(err, ERR_REFUSED, "%s/%s: not a file of ours",
+			    spool->path, name);
+	}
+	done = read_all(fd, out, err);
+	close(fd);
+	return done || fail_context(err, "%s/%s", spool->path, name);
+}
+
+void spool_remove(struct spool *spool, const char *id)
+{
+	char name[NAME_LEN];
+
+	file_name(id, name);
+	unlinkat(spool->dir, name, 0);
+}
+
+void spool_refuse(struct spool *spool, const char *id)
+{
+	char name[NAME_LEN], to[NAME_LEN + 8];
+
+	file_name(id, name);
+	snprintf(to, sizeof(to), "refused/%s", name);
+	mkdirat(spool->dir, "refused", 0700);
+	renameat(spool->dir, name, spool->dir, to);
+}
+
+bool spool_lock(struct spool *spool, int *lock_out)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), ".lock-%u", geteuid());
+	fd = openat(spool->dir, name,
+		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		    0600);
+	if (fd < 0)
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		return false;
+	}
+	*lock_out = fd;
+	return true;
+}
+
+void spool_unlock(int lock)
+{
+	close(lock);
+}

@@ -1,0 +1,514 @@
+/* From the crash record and the memory that the witness keeps alive to a
+ * report. Runs in the helper, a healthy process; trusts nothing that it reads
+ * from the dead one. */
+#include "crash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../lib/report/fingerprint.h"
+#include "../../lib/report/siginfo.h"
+#include "../../lib/unwind/unwind.h"
+
+enum {
+	CRASHED_STACK = 65536, /* contract.md: 48 K from sp, 16 K at the base */
+	OTHER_STACK = 16384,
+	MAX_TEXT = 16 << 20,   /* of maps, cmdline, auxv each */
+	CODE_WINDOW = 256,     /* bytes of code kept around the pc */
+	CRASHED_RANGES = 2,    /* base of the stack, code */
+};
+
+size_t crash_read(void *context, uint64_t address, void *to, size_t len)
+{
+	const struct crash *crash = context;
+	struct iovec local = { to, len };
+	struct iovec remote = { (void *)(uintptr_t)address, len };
+	ssize_t n = -1;
+
+	if (crash->mem >= 0)
+		n = pread(crash->mem, to, len, (off_t)address);
+	if (n <= 0)
+		n = process_vm_readv(crash->witness, &local, 1, &remote, 1, 0);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static bool read_record(struct crash *crash, uint64_t address,
+			struct error *err)
+{
+	struct crash_record *record = calloc(1, sizeof(*record));
+	size_t head = offsetof(struct crash_record, threads);
+	size_t rest;
+
+	if (!record)
+		return fail(err, ERR_NO_MEMORY, "record: out of memory");
+	crash->record = record;
+	if (crash_read(crash, address, record, head) != head ||
+	    record->magic != RECORD_MAGIC ||
+	    record->version != RECORD_VERSION ||
+	    record->size != sizeof(*record))
+		return fail(err, ERR_BAD_DATA,
+			    "crash record: not one of this build");
+	if (record->nthreads > RECORD_THREADS)
+		record->nthreads = RECORD_THREADS;
+	rest = record->nthreads * sizeof(record->threads[0]);
+	if (crash_read(crash, address + head, record->threads, rest) != rest)
+		record->nthreads = 0;
+	return true;
+}
+
+/* All of FD from its start, malloc'd, with a NUL behind it; NULL if it cannot
+ * be read. */
+static char *read_fd(int fd, size_t *len_out)
+{
+	size_t cap = 65536, len = 0;
+	char *text = malloc(cap), *grown;
+	ssize_t n;
+
+	while (text && len < MAX_TEXT) {
+		n = pread(fd, text + len, cap - 1 - len, (off_t)len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		if (len < cap - 1)
+			continue;
+		cap *= 2;
+		grown = realloc(text, cap);
+		if (!grown)
+			free(text);
+		text = grown;
+	}
+	if (text)
+		text[len] = '\0';
+	*len_out = len;
+	return text;
+}
+
+static char *read_proc(const struct crash *crash, const char *name,
+		       size_t *len_out)
+{
+	int fd = openat(crash->proc, name, O_RDONLY | O_CLOEXEC);
+	char *text;
+
+	*len_out = 0;
+	if (fd < 0)
+		return NULL;
+	text = read_fd(fd, len_out);
+	close(fd);
+	return text;
+}
+
+bool crash_open(struct crash *crash, uint64_t address, struct error *err)
+{
+	size_t len = 0;
+
+	crash->record = NULL;
+	crash->maps_text = NULL;
+	crash->maps = (struct maps){ 0 };
+	if (!read_record(crash, address, err))
+		return false;
+	if (crash->maps_fd >= 0)
+		crash->maps_text = read_fd(crash->maps_fd, &len);
+	if (!crash->maps_text)
+		return true; /* no /proc: registers and raw stack remain */
+	return maps_parse(crash->maps_text, len, &crash->maps, err);
+}
+
+void crash_close(struct crash *crash)
+{
+	maps_free(&crash->maps);
+	free(crash->maps_text);
+	free(crash->record);
+}
+
+static uint8_t *read_range(struct crash *crash, struct report *report,
+			   uint64_t start, uint64_t *len)
+{
+	uint8_t *bytes = *len ? report_alloc(report, *len) : NULL;
+
+	*len = bytes ? crash_read(crash, start, bytes, *len) : 0;
+	if (bytes && crash->record->settings.sanitize)
+		stack_sanitize(crash, bytes, start, *len);
+	return bytes;
+}
+
+static void keep_stack(struct crash *crash, struct report *report,
+		       struct thread *thread, uint64_t wanted)
+{
+	struct stack_window window =
+		stack_window(crash, &thread->registers, wanted);
+	struct memory_range *base;
+
+	thread->stack.address = window.start;
+	thread->stack.len = window.len;
+	thread->stack.bytes = read_range(crash, report, window.start,
+					 &thread->stack.len);
+	if (!window.base_len || !thread->crashed)
+		return;
+	base = &report->memory[report->nmemory++];
+	base->address = window.base_start;
+	base->len = window.base_len;
+	base->bytes = read_range(crash, report, base->address, &base->len);
+}
+
+/* The handler's own copy, for where the memory could not be read any more. */
+static void keep_recorded_stack(const struct crash *crash,
+				struct report *report, struct thread *thread)
+{
+	const struct crash_record *record = crash->record;
+	uint32_t len = record->stack_len;
+
+	if (thread->stack.len || !len || len > RECORD_STACK)
+		return;
+	thread->stack.address = record->stack_address;
+	thread->stack.bytes = report_copy(report, record->stack, len);
+	thread->stack.len = thread->stack.bytes ? len : 0;
+}
+
+static void keep_code(struct crash *crash, struct report *report,
+		      const struct thread *thread)
+{
+	uint64_t pc = thread->registers.value[R_RIP];
+	const struct map *map = maps_find(&crash->maps, pc);
+	struct memory_range *code;
+	uint64_t start, end;
+
+	if (!map || !map->exec)
+		return;
+	start = pc - map->start > CODE_WINDOW / 2 ? pc - CODE_WINDOW / 2
+						   : map->start;
+	end = map->end - pc > CODE_WINDOW / 2 ? pc + CODE_WINDOW / 2
+					       : map->end;
+	code = &report->memory[report->nmemory++];
+	code->address = start;
+	code->len = end - start;
+	code->bytes = report_alloc(report, code->len);
+	code->len = code->bytes ? crash_read(crash, start,
+					     (void *)(uintptr_t)code->bytes,
+					     code->len)
+				: 0;
+}
+
+static uint64_t wanted_stack(const struct crash *crash, uint64_t fallback)
+{
+	int64_t bytes = crash->record->settings.stack_bytes;
+
+	return bytes >= 0 ? (uint64_t)bytes : fallback;
+}
+
+static void take_crashed(struct crash *crash, struct report *report,
+			 struct thread *thread)
+{
+	const struct crash_record *record = crash->record;
+	uint32_t xstate = record->xstate_len;
+
+	thread->tid = (uint32_t)record->tid;
+	thread->name = report_string(report, record->name,
+				     strnlen(record->name,
+					     sizeof(record->name)));
+	thread->crashed = true;
+	thread->has_registers = true;
+	registers_from_gregs(record->gregs, record->fs_base,
+			     &thread->registers);
+	if (xstate >= 512 && xstate <= RECORD_XSTATE) {
+		thread->fpstate = report_copy(report, record->xstate, 512);
+		thread->xstate = report_copy(report, record->xstate + 512,
+					     xstate - 512);
+		thread->xstate_len = thread->xstate ? xstate - 512 : 0;
+	}
+	keep_stack(crash, report, thread, wanted_stack(crash, CRASHED_STACK));
+	keep_recorded_stack(crash, report, thread);
+	keep_code(crash, report, thread);
+}
+
+static void take_other(struct crash *crash, struct report *report,
+		       const struct crash_thread *from, struct thread *thread)
+{
+	thread->tid = (uint32_t)from->tid;
+	if (from->name[0])
+		thread->name = report_string(report, from->name,
+					     strnlen(from->name,
+						     sizeof(from->name)));
+	if (from->state != THREAD_STOPPED) {
+		report->complete = false;
+		return;
+	}
+	thread->has_registers = true;
+	registers_from_user(from->regs, &thread->registers);
+	if (report->nthreads <= crash->record->settings.threads)
+		keep_stack(crash, report, thread,
+			   wanted_stack(crash, OTHER_STACK));
+}
+
+static bool take_threads(struct crash *crash, struct report *report,
+			 struct error *err)
+{
+	const struct crash_record *record = crash->record;
+
+	report->threads = report_alloc(report, (record->nthreads + 1) *
+					       sizeof(struct thread));
+	report->memory = report_alloc(report, CRASHED_RANGES *
+					      sizeof(struct memory_range));
+	if (!report->threads || !report->memory)
+		return fail(err, ERR_NO_MEMORY, "threads: out of memory");
+	take_crashed(crash, report, &report->threads[report->nthreads++]);
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		if (record->threads[i].state == THREAD_GONE ||
+		    report->nthreads == MAX_THREADS)
+			continue;
+		take_other(crash, report, &record->threads[i],
+			   &report->threads[report->nthreads]);
+		report->nthreads++;
+	}
+	return true;
+}
+
+static size_t code_ranges(const struct crash *crash,
+			  struct unwind_range *ranges)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < crash->maps.len; i++) {
+		const struct map *map = &crash->maps.entries[i];
+
+		if (!map->exec)
+			continue;
+		if (n && ranges[n - 1].end == map->start)
+			ranges[n - 1].end = map->end;
+		else
+			ranges[n++] = (struct unwind_range){ map->start,
+							     map->end };
+	}
+	return n;
+}
+
+static void walk_threads(struct unwind *unwind, struct report *report)
+{
+	static struct frame frames[MAX_FRAMES];
+
+	for (size_t i = 0; i < report->nthreads; i++) {
+		struct thread *thread = &report->threads[i];
+		struct unwind_result result;
+
+		if (!thread->has_registers)
+			continue;
+		unwind_thread(unwind, &thread->registers, frames, MAX_FRAMES,
+			      &result);
+		thread->frames = report_copy(report, frames,
+					     result.nframes *
+					     sizeof(struct frame));
+		thread->nframes = thread->frames ? result.nframes : 0;
+		thread->depth = result.depth;
+		thread->truncated = result.truncated;
+	}
+}
+
+static bool unwind_threads(struct crash *crash, struct report *report,
+			   struct error *err)
+{
+	size_t n = crash->maps.len + 1;
+	struct unwind_range *ranges = calloc(n, sizeof(*ranges));
+	struct unwind_module *modules =
+		calloc(report->nmodules + 1, sizeof(*modules));
+	struct unwind *unwind = NULL;
+
+	for (size_t i = 0; modules && i < report->nmodules; i++) {
+		modules[i].base = report->modules[i].base;
+		modules[i].end = modules[i].base + report->modules[i].size;
+		modules[i].elf_fd = modules[i].debug_fd = -1;
+	}
+	if (ranges && modules)
+		unwind = unwind_new(modules, report->nmodules, ranges,
+				    code_ranges(crash, ranges), crash_read,
+				    crash);
+	if (unwind)
+		walk_threads(unwind, report);
+	unwind_free(unwind);
+	free(ranges);
+	free(modules);
+	return unwind || fail(err, ERR_NO_MEMORY, "unwind: out of memory");
+}
+
+static void take_args(struct report *report)
+{
+	const char *at = (const char *)report->cmdline;
+	size_t left = report->cmdline_len, n = 0;
+
+	for (size_t i = 0; i < left; i++)
+		n += !at[i];
+	report->args = report_alloc(report, (n + 1) * sizeof(*report->args));
+	if (!report->args)
+		return;
+	while (left && report->nargs <= n) {
+		size_t len = strnlen(at, left);
+
+		report->args[report->nargs++] = report_string(report, at, len);
+		len += len < left;
+		at += len;
+		left -= len;
+	}
+}
+
+static void take_proc(struct crash *crash, struct report *report)
+{
+	size_t len;
+	char *text = read_proc(crash, "cmdline", &len);
+
+	report->cmdline = text ? report_copy(report, text, len) : NULL;
+	report->cmdline_len = report->cmdline ? len : 0;
+	take_args(report);
+	free(text);
+	text = read_proc(crash, "cgroup", &len);
+	if (text && strncmp(text, "0::", 3) == 0)
+		report->cgroup = report_string(report, text + 3,
+					       strcspn(text + 3, "\n"));
+	free(text);
+	/* Copied before maps_parse changes it: a second read is cheaper to
+	 * reason about than a second copy. */
+	text = crash->maps_fd >= 0 ? read_fd(crash->maps_fd, &len) : NULL;
+	if (text) {
+		report->maps = report_string(report, text, len);
+		report->maps_len = report->maps ? len : 0;
+	}
+	free(text);
+}
+
+static void take_auxv(struct crash *crash, struct report *report)
+{
+	uint64_t auxv[128];
+	size_t len = crash_read(crash, crash->record->auxv, auxv,
+				sizeof(auxv));
+
+	for (size_t i = 0; (i + 2) * 8 <= len; i += 2) {
+		if (auxv[i])
+			continue;
+		report->auxv = report_copy(report, auxv, (i + 2) * 8);
+		report->auxv_len = report->auxv ? (i + 2) * 8 : 0;
+		return;
+	}
+}
+
+static void take_signal(const struct crash_record *record,
+			struct report *report)
+{
+	siginfo_t si;
+
+	memcpy(&si, record->siginfo, sizeof(si));
+	report->signal = record->signal;
+	if (record->death_signal != record->signal)
+		report->death_signal = record->death_signal;
+	report->code = si.si_code;
+	if (si.si_code == SI_USER || si.si_code == SI_TKILL ||
+	    si.si_code == SI_QUEUE) {
+		report->has_sender = true;
+		report->sender_pid = (uint32_t)si.si_pid;
+		report->sender_uid = si.si_uid;
+	} else if (si.si_code > 0 && si.si_code != SI_KERNEL) {
+		report->has_address = true;
+		report->address = (uint64_t)(uintptr_t)si.si_addr;
+	}
+}
+
+static void take_process(const struct crash_record *record,
+			 struct report *report)
+{
+	memcpy(report->id, record->id, sizeof(report->id) - 1);
+	report->time_ms = record->time_ns / 1000000;
+	report->pid = (uint32_t)record->pid;
+	report->uid = record->uid;
+	report->has_uid = true;
+	report->uptime_ms = (record->boot_ns - record->started_ns) / 1000000;
+	report->frozen_us = (record->ready_ns - record->fault_ns) / 1000;
+	report->tier = (int)record->tier;
+	report->exe = report_string(report, record->exe,
+				    strnlen(record->exe, sizeof(record->exe)));
+	if (record->tier_reason[0])
+		report->tier_reason = report_string(
+			report, record->tier_reason,
+			strnlen(record->tier_reason,
+				sizeof(record->tier_reason)));
+	if (record->settings.release[0])
+		report->release = report_string(
+			report, record->settings.release,
+			strnlen(record->settings.release,
+				sizeof(record->settings.release)));
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
+}
+
+bool crash_collect(struct crash *crash, struct report *report,
+		   struct error *err)
+{
+	int64_t began;
+
+	report->complete = crash->record->tier == 1 && crash->maps.len;
+	take_process(crash->record, report);
+	take_signal(crash->record, report);
+	if (!maps_modules(&crash->maps, crash_read, crash, report, err) ||
+	    !take_threads(crash, report, err))
+		return false;
+	began = now_us();
+	if (!unwind_threads(crash, report, err))
+		return false;
+	report->unwind_us = now_us() - began;
+	take_auxv(crash, report);
+	take_proc(crash, report);
+	return true;
+}
+
+/* "k=v,k=v" into tags; a piece without "=" is left out. */
+static void take_tags(const char *text, struct report *report)
+{
+	size_t n = 1;
+
+	for (const char *at = text; *at; at++)
+		n += *at == ',';
+	report->tags = report_alloc(report, n * sizeof(struct tag));
+	while (report->tags && *text && report->ntags < n) {
+		size_t len = strcspn(text, ","), key = strcspn(text, "=,");
+		struct tag *tag = &report->tags[report->ntags];
+
+		if (key && key < len) {
+			tag->key = report_string(report, text, key);
+			tag->value = report_string(report, text + key + 1,
+						   len - key - 1);
+			report->ntags++;
+		}
+		text += len + (text[len] == ',');
+	}
+}
+
+void crash_conclude(const struct crash *crash, struct report *report)
+{
+	const struct crash_record *record = crash->record;
+	struct utsname name;
+	uint64_t error = 0;
+	bool has_error = !record->first_fault || record->signal == SIGSEGV;
+
+	if (uname(&name) == 0) {
+		report->host = report_string(report, name.nodename,
+					     strlen(name.nodename));
+		report->kernel = report_string(report, name.release,
+					       strlen(name.release));
+		report->arch = report_string(report, name.machine,
+					     strlen(name.machine));
+	}
+	take_tags(record->settings.tags, report);
+	has_error = has_error && page_fault_error(record->gregs, &error);
+	report->reason = signal_reason(report, error, has_error);
+	fingerprint_exact(report, report->exact);
+	report->total_us = now_us() - record->fault_ns / 1000;
+}

@@ -1,0 +1,59 @@
+/* A dead process, as the helper sees it: the crash record, and memory that the
+ * witness keeps alive. Turned into a report. */
+#ifndef EPITAPH_HELPER_CRASH_H
+#define EPITAPH_HELPER_CRASH_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../lib/proc/maps.h"
+#include "../../lib/report/report.h"
+#include "../signal/record.h"
+
+struct crash {
+	int mem, maps_fd, proc; /* descriptors from the witness, or -1 */
+	pid_t witness;
+	struct crash_record *record; /* ours; threads as far as there are */
+	char *maps_text;             /* that MAPS borrows */
+	struct maps maps;
+};
+
+/* Copy the record at ADDRESS of the dead process, and read its maps. */
+bool crash_open(struct crash *crash, uint64_t address, struct error *err);
+void crash_close(struct crash *crash);
+
+/* Read LEN bytes at ADDRESS of the dead process; an unwind_read and a
+ * maps_read, CONTEXT is a struct crash. */
+size_t crash_read(void *context, uint64_t address, void *to, size_t len);
+
+/* Everything that the report needs of the dead process's memory, frames
+ * included, into REPORT (initialised). The witness may go afterwards. */
+bool crash_collect(struct crash *crash, struct report *report,
+		   struct error *err);
+
+/* What can be said without the dead process: reason, fingerprint, host. */
+void crash_conclude(const struct crash *crash, struct report *report);
+
+/* registers_x86_64.c: as the kernel lays them out, to ours. */
+void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
+			  uint64_t fs_base, struct registers *out);
+void registers_from_user(const uint64_t regs[27], struct registers *out);
+/* The page-fault error code in GREGS; false where it was no page fault. */
+bool page_fault_error(const uint64_t gregs[RECORD_GREGS],
+		      uint64_t *error_out);
+
+/* stacks.c: the window of the stack at REGISTERS that is kept, and its base
+ * where that lies apart; either may be empty. */
+struct stack_window {
+	uint64_t start, len;
+	uint64_t base_start, base_len;
+};
+struct stack_window stack_window(const struct crash *crash,
+				 const struct registers *registers,
+				 uint64_t wanted);
+/* Blank every word of STACK that neither points into code or into the same
+ * mapping nor is a small integer. */
+void stack_sanitize(const struct crash *crash, uint8_t *bytes, uint64_t start,
+		    uint64_t len);
+
+#endif

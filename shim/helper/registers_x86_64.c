@@ -1,0 +1,68 @@
+/* The kernel's two register layouts on x86-64, in our (DWARF's) order. */
+#include <sys/reg.h>
+
+#include "crash.h"
+
+#define ALL_GENERAL ((1u << REG_CFI_COUNT) - 1)
+
+/* Index in gregset_t (sys/ucontext.h) of each of ours. */
+static const uint8_t gregs_index[REG_CFI_COUNT] = {
+	[R_RAX] = 13, [R_RDX] = 12, [R_RCX] = 14, [R_RBX] = 11,
+	[R_RSI] = 9,  [R_RDI] = 8,  [R_RBP] = 10, [R_RSP] = 15,
+	[R_R8] = 0,   [R_R9] = 1,   [R_R10] = 2,  [R_R11] = 3,
+	[R_R12] = 4,  [R_R13] = 5,  [R_R14] = 6,  [R_R15] = 7,
+	[R_RIP] = 16,
+};
+
+enum { GREG_EFLAGS = 17, GREG_SEGMENTS, GREG_ERROR, GREG_TRAP };
+
+/* Index in struct user_regs_struct (sys/user.h). */
+static const uint8_t user_index[REG_COUNT] = {
+	[R_RAX] = RAX,         [R_RDX] = RDX,       [R_RCX] = RCX,
+	[R_RBX] = RBX,         [R_RSI] = RSI,       [R_RDI] = RDI,
+	[R_RBP] = RBP,         [R_RSP] = RSP,       [R_R8] = R8,
+	[R_R9] = R9,           [R_R10] = R10,       [R_R11] = R11,
+	[R_R12] = R12,         [R_R13] = R13,       [R_R14] = R14,
+	[R_R15] = R15,         [R_RIP] = RIP,       [R_EFLAGS] = EFLAGS,
+	[R_CS] = CS,           [R_SS] = SS,         [R_DS] = DS,
+	[R_ES] = ES,           [R_FS] = FS,         [R_GS] = GS,
+	[R_FS_BASE] = FS_BASE, [R_GS_BASE] = GS_BASE,
+};
+
+static void set(struct registers *registers, enum reg reg, uint64_t value)
+{
+	registers->value[reg] = value;
+	registers->valid |= 1u << reg;
+}
+
+void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
+			  uint64_t fs_base, struct registers *out)
+{
+	uint64_t segments = gregs[GREG_SEGMENTS];
+
+	*out = (struct registers){ .valid = ALL_GENERAL };
+	for (int i = 0; i < REG_CFI_COUNT; i++)
+		out->value[i] = gregs[gregs_index[i]];
+	set(out, R_EFLAGS, gregs[GREG_EFLAGS]);
+	set(out, R_CS, segments & 0xffff);
+	set(out, R_GS, segments >> 16 & 0xffff);
+	set(out, R_FS, segments >> 32 & 0xffff);
+	set(out, R_SS, segments >> 48 & 0xffff);
+	if (fs_base)
+		set(out, R_FS_BASE, fs_base);
+}
+
+void registers_from_user(const uint64_t regs[27], struct registers *out)
+{
+	*out = (struct registers){ .valid = 0 };
+	for (int i = 0; i < REG_COUNT; i++)
+		set(out, (enum reg)i, regs[user_index[i]]);
+}
+
+bool page_fault_error(const uint64_t gregs[RECORD_GREGS], uint64_t *error_out)
+{
+	if (gregs[GREG_TRAP] != 14)
+		return false;
+	*error_out = gregs[GREG_ERROR];
+	return true;
+}

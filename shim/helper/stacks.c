@@ -1,0 +1,69 @@
+/* Which bytes of a stack are kept, and what is blanked in them. */
+#include <string.h>
+
+#include "crash.h"
+
+/* Words below this are counters, sizes and flags, not secrets. */
+enum { SMALL_INTEGER = 4096 };
+
+/* Where the useful part of the stack in MAP ends: at the argument count of the
+ * main thread, above which the kernel put arguments and environment; at the
+ * TCB of another, above which lies nothing that unwinds. */
+static uint64_t stack_end(const struct crash *crash, const struct map *map,
+			  const struct registers *registers)
+{
+	uint64_t sp = registers->value[R_RSP];
+	uint64_t argc = crash->record->main_stack_end;
+	uint64_t tcb = registers->value[R_FS_BASE];
+	uint64_t end = map->end;
+
+	if (argc > sp && argc < end)
+		end = argc;
+	if ((registers->valid & 1u << R_FS_BASE) && tcb > sp && tcb < end)
+		end = tcb;
+	return end;
+}
+
+struct stack_window stack_window(const struct crash *crash,
+				 const struct registers *registers,
+				 uint64_t wanted)
+{
+	struct stack_window window = { 0 };
+	uint64_t sp = registers->value[R_RSP];
+	const struct map *map = maps_find(&crash->maps, sp);
+	uint64_t start, end;
+
+	if (!map || !map->read || !wanted)
+		return window;
+	start = sp - map->start > RED_ZONE ? sp - RED_ZONE : map->start;
+	end = stack_end(crash, map, registers);
+	window.start = start;
+	window.len = end - start;
+	if (window.len <= wanted)
+		return window;
+	/* Too much: three quarters from the top of the stack, one from its
+	 * base, where the thread came from. */
+	window.len = wanted - wanted / 4;
+	window.base_len = wanted / 4;
+	window.base_start = end - window.base_len;
+	return window;
+}
+
+void stack_sanitize(const struct crash *crash, uint8_t *bytes, uint64_t start,
+		    uint64_t len)
+{
+	const struct map *own = maps_find(&crash->maps, start);
+	uint64_t word;
+
+	for (uint64_t at = (8 - (start & 7)) & 7; at + 8 <= len; at += 8) {
+		const struct map *map;
+
+		memcpy(&word, bytes + at, sizeof(word));
+		if (word < SMALL_INTEGER || word > UINT64_MAX - SMALL_INTEGER)
+			continue;
+		map = maps_find(&crash->maps, word);
+		if (map && (map->exec || map == own))
+			continue;
+		memset(bytes + at, 0, sizeof(word));
+	}
+}
