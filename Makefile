@@ -17,11 +17,14 @@ REPORT_SRCS = \
 	lib/report/fingerprint.c \
 	lib/report/funcname.c \
 	lib/report/gzip.c \
-	lib/report/meta.c \
-	lib/report/minidump.c \
+	lib/report/meta_decode.c \
+	lib/report/meta_encode.c \
+	lib/report/minidump_decode.c \
+	lib/report/minidump_encode.c \
 	lib/report/report.c \
 	lib/report/semantic.c \
 	lib/report/siginfo.c \
+	lib/report/utf.c \
 	lib/report/uuid.c
 
 UNWIND_SRCS = \
@@ -76,7 +79,8 @@ UNIT_TESTS = \
 	bytes
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
-CRASHERS =
+CRASHERS = \
+	menu
 
 # One of C++, with a library; and the same source built to other addresses.
 KNOWN = \

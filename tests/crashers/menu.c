@@ -1,0 +1,475 @@
+/* A menu of ways to die, for the end-to-end tests: `menu NAME [THREADS [MIB]]`
+ * starts THREADS sleeping threads, touches MIB of memory, and then does what
+ * NAME says. One function per death, never inlined, so that the stack is
+ * known. Prints what happened where the process is to survive. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <threads.h>
+#include <unistd.h>
+
+#define DEATH __attribute__((noinline, noclone)) static void
+
+static volatile uintptr_t low = 16;
+static volatile int zero, one_hundred = 100;
+static sigjmp_buf way_out;
+static char *guarded;
+
+DEATH null_write(void)
+{
+	*(volatile int *)low = 1;
+}
+
+DEATH null_read(void)
+{
+	zero = *(volatile int *)low;
+}
+
+DEATH null_call(void)
+{
+	((void (*)(void))(uintptr_t)zero)();
+	puts("never");
+}
+
+DEATH wild_read(void)
+{
+	zero = *(volatile int *)0x4141414141414141;
+}
+
+DEATH divide(void)
+{
+	zero = one_hundred / zero;
+}
+
+DEATH illegal(void)
+{
+	__asm__ volatile("ud2");
+}
+
+DEATH breakpoint(void)
+{
+	__asm__ volatile("int3");
+}
+
+DEATH halt(void)
+{
+	__asm__ volatile("hlt");
+}
+
+DEATH past_end(void)
+{
+	FILE *file = tmpfile();
+	volatile char *at;
+
+	if (!file || fputs("x", file) < 0 || fflush(file))
+		exit(99);
+	at = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fileno(file), 0);
+	zero = at[4096];
+}
+
+DEATH read_only(void)
+{
+	*(volatile char *)(uintptr_t) "constant" = 'C';
+}
+
+DEATH do_abort(void)
+{
+	abort();
+}
+
+DEATH do_assert(void)
+{
+	assert(zero && "the menu says so");
+}
+
+#pragma GCC diagnostic ignored "-Winfinite-recursion"
+DEATH overflow_depth(volatile char *above)
+{
+	volatile char frame[512];
+
+	frame[0] = *above;
+	overflow_depth(frame);
+	frame[1] = frame[0];
+}
+
+DEATH overflow(void)
+{
+	volatile char top = 1;
+
+	overflow_depth(&top);
+}
+
+DEATH raise_segv(void)
+{
+	raise(SIGSEGV);
+}
+
+DEATH kill_self(void)
+{
+	kill(getpid(), SIGBUS);
+	pause();
+}
+
+DEATH queue_self(void)
+{
+	sigqueue(getpid(), SIGSEGV, (union sigval){ .sival_int = 42 });
+	pause();
+}
+
+DEATH wait_signal(void)
+{
+	puts("waiting");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+/* Handlers of the program's own */
+
+static void handle(int sig, void (*handler)(int), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+
+	sigaction(sig, &action, NULL);
+}
+
+static void jump_out(int sig)
+{
+	siglongjmp(way_out, sig);
+}
+
+DEATH recover_jump(void)
+{
+	handle(SIGSEGV, jump_out, SA_ONSTACK);
+	for (volatile int i = 0; i < 1000; i++) {
+		if (sigsetjmp(way_out, 1) == 0)
+			null_write();
+	}
+	puts("recovered");
+	exit(7);
+}
+
+static void open_page(int sig)
+{
+	(void)sig;
+	mprotect(guarded, 4096, PROT_READ | PROT_WRITE);
+}
+
+DEATH recover_return(void)
+{
+	guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	handle(SIGSEGV, open_page, 0);
+	for (int i = 0; i < 1000; i++) {
+		mprotect(guarded, 4096, PROT_NONE);
+		*(volatile char *)guarded = 1;
+	}
+	puts("recovered");
+	exit(7);
+}
+
+static void reset_raise(int sig)
+{
+	handle(sig, SIG_DFL, 0);
+	raise(sig);
+}
+
+DEATH handler_raises(void)
+{
+	handle(SIGSEGV, reset_raise, SA_NODEFER);
+	null_write();
+}
+
+static void reset_return(int sig)
+{
+	signal(sig, SIG_DFL);
+}
+
+DEATH handler_returns(void)
+{
+	handle(SIGSEGV, reset_return, SA_ONSTACK);
+	null_write();
+}
+
+static void just_abort(int sig)
+{
+	(void)sig;
+	abort();
+}
+
+DEATH handler_aborts(void)
+{
+	handle(SIGSEGV, just_abort, 0);
+	null_write();
+}
+
+static void say_once(int sig)
+{
+	(void)sig;
+	if (write(1, "once\n", 5) != 5)
+		exit(98);
+}
+
+DEATH one_shot(void)
+{
+	handle(SIGSEGV, say_once, (int)SA_RESETHAND);
+	null_write();
+}
+
+/* A handler that was left long ago is not what this death is about. */
+DEATH stale_handler(void)
+{
+	handle(SIGSEGV, jump_out, SA_ONSTACK);
+	if (sigsetjmp(way_out, 1) == 0)
+		null_write();
+	handle(SIGSEGV, SIG_DFL, 0);
+	divide();
+}
+
+/* Threads and processes */
+
+static void *pthread_of(void *death)
+{
+	((void (*)(void))(uintptr_t)death)();
+	return NULL;
+}
+
+static int thrd_of(void *death)
+{
+	pthread_of(death);
+	return 0;
+}
+
+static void in_pthread(void (*death)(void))
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, pthread_of, (void *)(uintptr_t)death);
+	pthread_join(thread, NULL);
+}
+
+DEATH thread_null(void)
+{
+	in_pthread(null_write);
+}
+
+DEATH thread_overflow(void)
+{
+	in_pthread(overflow);
+}
+
+DEATH thrd_overflow(void)
+{
+	thrd_t thread;
+
+	thrd_create(&thread, thrd_of, (void *)(uintptr_t)overflow);
+	thrd_join(thread, NULL);
+}
+
+static pthread_barrier_t barrier;
+
+static void *crash_together(void *unused)
+{
+	(void)unused;
+	pthread_barrier_wait(&barrier);
+	null_write();
+	return NULL;
+}
+
+DEATH together(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 32);
+	for (int i = 0; i < 31; i++)
+		pthread_create(&thread, NULL, crash_together, NULL);
+	crash_together(NULL);
+}
+
+static void in_child(pid_t child, void (*death)(void))
+{
+	int status = 0;
+
+	if (child == 0) {
+		death();
+		_exit(97);
+	}
+	if (waitpid(child, &status, 0) != child)
+		exit(96);
+	printf("child %d\n", status);
+	exit(7);
+}
+
+DEATH fork_child(void)
+{
+	in_child(fork(), null_write);
+}
+
+DEATH forked_thread(void)
+{
+	in_child(fork(), thread_overflow);
+}
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+DEATH vfork_child(void)
+{
+	int status = 0;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		null_write();
+		_exit(97);
+	}
+	waitpid(child, &status, 0);
+	printf("child %d\n", status);
+	exit(7);
+}
+
+/* Hostile surroundings */
+
+DEATH no_descriptors(void)
+{
+	while (dup(1) >= 0)
+		;
+	null_write();
+}
+
+DEATH no_dump(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+	null_write();
+}
+
+DEATH no_file_size(void)
+{
+	struct rlimit none = { 0, RLIM_INFINITY };
+
+	setrlimit(RLIMIT_FSIZE, &none);
+	null_write();
+}
+
+DEATH no_stack(void)
+{
+	__asm__ volatile("xor %esp, %esp\n\tmovl $1, 16(%rsp)");
+}
+
+DEATH query(void)
+{
+	struct sigaction old;
+	int wrong = 0, flags = SA_NODEFER | (int)SA_RESETHAND;
+
+	sigaction(SIGSEGV, NULL, &old);
+	wrong += old.sa_handler != SIG_DFL || old.sa_flags != 0;
+	handle(SIGSEGV, jump_out, flags);
+	sigaction(SIGSEGV, NULL, &old);
+	wrong += old.sa_handler != jump_out;
+	wrong += (old.sa_flags & ~0x04000000 /* SA_RESTORER */) != flags;
+	wrong += signal(SIGSEGV, SIG_IGN) != jump_out;
+	wrong += signal(SIGSEGV, SIG_DFL) != SIG_IGN;
+	wrong += signal(SIGSEGV, SIG_DFL) != SIG_DFL;
+	errno = 0;
+	wrong += sigaction(65, NULL, &old) != -1 || errno != EINVAL;
+	errno = 0;
+	wrong += sigaction(SIGKILL, &old, NULL) != -1 || errno != EINVAL;
+	printf("wrong %d flags %x\n", wrong, (unsigned)old.sa_flags);
+	exit(wrong);
+}
+
+static const struct {
+	const char *name;
+	void (*death)(void);
+} menu[] = {
+	{ "abort", do_abort },
+	{ "assert", do_assert },
+	{ "breakpoint", breakpoint },
+	{ "divide", divide },
+	{ "fork-child", fork_child },
+	{ "forked-thread", forked_thread },
+	{ "halt", halt },
+	{ "handler-aborts", handler_aborts },
+	{ "handler-raises", handler_raises },
+	{ "handler-returns", handler_returns },
+	{ "illegal", illegal },
+	{ "kill-self", kill_self },
+	{ "no-descriptors", no_descriptors },
+	{ "no-dump", no_dump },
+	{ "no-file-size", no_file_size },
+	{ "no-stack", no_stack },
+	{ "null-call", null_call },
+	{ "null-read", null_read },
+	{ "null-write", null_write },
+	{ "one-shot", one_shot },
+	{ "overflow", overflow },
+	{ "past-end", past_end },
+	{ "query", query },
+	{ "queue-self", queue_self },
+	{ "raise-segv", raise_segv },
+	{ "read-only", read_only },
+	{ "recover-jump", recover_jump },
+	{ "recover-return", recover_return },
+	{ "stale-handler", stale_handler },
+	{ "thrd-overflow", thrd_overflow },
+	{ "thread-null", thread_null },
+	{ "thread-overflow", thread_overflow },
+	{ "together", together },
+	{ "vfork-child", vfork_child },
+	{ "wait", wait_signal },
+	{ "wild-read", wild_read },
+};
+
+static pthread_barrier_t started;
+
+static void *sleep_on(void *unused)
+{
+	(void)unused;
+	pthread_barrier_wait(&started);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void start_threads(unsigned n)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&started, NULL, n + 1);
+	for (unsigned i = 0; i < n; i++)
+		pthread_create(&thread, NULL, sleep_on, NULL);
+	pthread_barrier_wait(&started);
+}
+
+static void touch(size_t mib)
+{
+	char *at = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (at == MAP_FAILED)
+		exit(95);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && (int)atol(argv[2]) > 0)
+		start_threads((unsigned)(int)atol(argv[2]));
+	if (argc > 3 && (int)atol(argv[3]) > 0)
+		touch((size_t)(int)atol(argv[3]));
+	for (size_t i = 0; argc > 1 && i < sizeof(menu) / sizeof(*menu); i++) {
+		if (strcmp(argv[1], menu[i].name) == 0)
+			menu[i].death();
+	}
+	fprintf(stderr, "usage: menu NAME [THREADS [MIB]]; NAME is one of:\n");
+	for (size_t i = 0; i < sizeof(menu) / sizeof(*menu); i++)
+		fprintf(stderr, "  %s\n", menu[i].name);
+	return 2;
+}
