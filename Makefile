@@ -229,7 +229,8 @@ demo:
 	@$(SUBMAKE) all crashers
 	@scripts/demo
 
-bench: all crashers $(B)/bench/empty.so $(B)/bench/spawn
+bench: all $(B)/bench/death $(B)/bench/die $(B)/bench/empty.so \
+		$(B)/bench/spawn
 	@tests/bench/run
 
 fresh:
