@@ -88,7 +88,7 @@ static const struct first_fault *earlier_fault(const ucontext_t *context,
 	return NULL;
 }
 
-static void copy_stack(void)
+void copy_stack(void)
 {
 	struct crash_record *record = &zone.record;
 	uint64_t from = record->gregs[REG_RSP] - RED_ZONE;
@@ -135,6 +135,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	record->signal = sig;
 	record->death_signal = sig;
 	record->nthreads = 0;
+	record->late = 0;
 	record->tier = 3;
 	put_text(record->tier_reason, record->tier_reason +
 		 sizeof(record->tier_reason), "no witness");
@@ -154,7 +155,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	}
 	make_id(record);
 	sys2(prctl, 16 /* PR_GET_NAME */, record->name);
-	copy_stack();
+	record->stack_len = 0;
 	record->magic = RECORD_MAGIC;
 	record->version = RECORD_VERSION;
 	record->size = sizeof(*record);

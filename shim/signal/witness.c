@@ -88,25 +88,57 @@ static void write_line(void)
 	sys3(write, 2, line, at - line);
 }
 
+/* Whether witness and helper outlive the process: only in the initial PID
+ * namespace (its inode number is fixed), and not before Linux 5.16, where a
+ * core dump kills all that share the memory. Unknown means no. */
+static enum order find_order(void)
+{
+	struct utsname name;
+	char ns[32];
+	uint32_t major = 0, minor = 0;
+	const char *at = name.release;
+	long n = sys3(readlink, "/proc/self/ns/pid", ns, sizeof(ns) - 1);
+
+	if (n <= 0)
+		return ORDER_REPORT;
+	ns[n] = '\0';
+	if (!text_equal(ns, "pid:[4026531836]") || sys1(uname, &name) < 0)
+		return ORDER_REPORT;
+	while (*at >= '0' && *at <= '9')
+		major = major * 10 + (uint32_t)(*at++ - '0');
+	if (*at == '.')
+		at++;
+	while (*at >= '0' && *at <= '9')
+		minor = minor * 10 + (uint32_t)(*at++ - '0');
+	if (major > 5 || (major == 5 && minor >= 16))
+		return ORDER_DEATH;
+	return ORDER_REPORT;
+}
+
 /* The process is dumpable, and may be traced by its child, from here to the
- * release: the witness reads itself through /proc and seizes our threads. */
+ * release: the witness reads itself through /proc and seizes our threads.
+ * While it starts, there is time for what need not be done before. */
 void run_witness(void)
 {
 	int64_t deadline = clock_ns(CLOCK_MONOTONIC) +
 		zone.record.settings.deadline_ms * NS_PER_MS;
 	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
-	long dumpable = sys1(prctl, 3 /* PR_GET_DUMPABLE */);
 	long pid;
 
-	if (zone.record.settings.to_stderr)
-		write_line();
-	sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
+	zone.dumpable = (int32_t)sys1(prctl, 3 /* PR_GET_DUMPABLE */);
+	if (zone.dumpable != 1)
+		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
 	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
 	shorten_slice();
+	atomic_store(&zone.order, ORDER_UNKNOWN);
 	atomic_store(&zone.gate, GATE_SHUT);
 	pid = sys_clone_calling(witness_main, flags,
 				zone_stacks.witness + ZONE_WITNESS_STACK,
 				&zone.gate);
+	copy_stack();
+	atomic_store(&zone.order, find_order());
+	if (zone.record.settings.to_stderr)
+		write_line();
 	if (pid < 0)
 		say("clone");
 	else
@@ -114,9 +146,8 @@ void run_witness(void)
 	/* Late, it would hold our death up with the threads it has stopped. */
 	if (pid > 0 && atomic_load(&zone.gate) == GATE_SHUT)
 		sys2(kill, pid, SIGKILL);
-	sys2(prctl, 0x59616d61, 0);
-	if (dumpable != 1)
-		sys2(prctl, 4, dumpable);
+	if (zone.dumpable != 1)
+		sys2(prctl, 4, zone.dumpable);
 }
 
 static void open_gate(void)
@@ -156,8 +187,8 @@ static void close_all(void)
 		sys1(close, fd);
 }
 
-/* What may only be opened as ourselves, and before the process is what it was:
- * rights are checked at the open. Standard descriptors first, so that nothing
+/* What may only be opened as ourselves. Before the release, where the process
+ * was not dumpable: then it soon belongs to root again. Standard descriptors first, so that nothing
  * the helper writes by accident lands in one of these. */
 static void open_own(void)
 {
@@ -173,35 +204,9 @@ static void open_own(void)
 	zone.progress[0] = zone.progress[1] = -1;
 	sys2(pipe2, zone.progress, 04000 /* O_NONBLOCK */);
 	zone.witness_pid = (int32_t)sys0(getpid);
-	record->late = 0;
 	n = sys3(readlink, "/proc/self/exe", record->exe,
 		 sizeof(record->exe) - 1);
 	record->exe[n > 0 ? n : 0] = '\0';
-}
-
-/* Whether witness and helper outlive the process: only in the initial PID
- * namespace (its inode number is fixed), and not before Linux 5.16, where a
- * core dump kills all that share the memory. Unknown means no. */
-static bool may_release_early(void)
-{
-	struct utsname name;
-	char ns[32];
-	uint32_t major = 0, minor = 0;
-	const char *at = name.release;
-	long n = sys3(readlink, "/proc/self/ns/pid", ns, sizeof(ns) - 1);
-
-	if (n <= 0)
-		return false;
-	ns[n] = '\0';
-	if (!text_equal(ns, "pid:[4026531836]") || sys1(uname, &name) < 0)
-		return false;
-	while (*at >= '0' && *at <= '9')
-		major = major * 10 + (uint32_t)(*at++ - '0');
-	if (*at == '.')
-		at++;
-	while (*at >= '0' && *at <= '9')
-		minor = minor * 10 + (uint32_t)(*at++ - '0');
-	return major > 5 || (major == 5 && minor >= 16);
 }
 
 static char *number_argument(char **at, const char *end, int64_t number)
@@ -275,8 +280,14 @@ static int64_t in_ms(int64_t ms)
  * because its death is complete only then. */
 static void release_first(void)
 {
+	bool is_open = zone.dumpable != 1;
+
+	if (is_open)
+		open_own();
 	open_gate();
 	reap_threads(in_ms(REAP_FIRST_MS));
+	if (!is_open)
+		open_own();
 	start_helper();
 	wait_helper(HELPER_HOLDS, in_ms(LINGER_MS));
 	reap_threads(in_ms(LINGER_MS));
@@ -286,10 +297,20 @@ static void release_first(void)
 static void report_first(uint32_t deadline_ms)
 {
 	zone.record.late = 1;
+	open_own();
 	start_helper();
 	wait_helper(HELPER_DURABLE, in_ms(deadline_ms));
 	open_gate();
 	reap_threads(in_ms(LINGER_MS));
+}
+
+/* As the crashing thread found it while we started; or as we do, if it was
+ * slower than us. */
+static enum order order(void)
+{
+	enum order found = atomic_load(&zone.order);
+
+	return found == ORDER_UNKNOWN ? find_order() : found;
 }
 
 void witness_main(void)
@@ -301,9 +322,8 @@ void witness_main(void)
 	close_all();
 	sys0(setsid);
 	stop_threads(record->pid, STOP_BUDGET_MS * NS_PER_MS);
-	open_own();
 	record->ready_ns = clock_ns(CLOCK_MONOTONIC);
-	if (may_release_early())
+	if (order() == ORDER_DEATH)
 		release_first();
 	else
 		report_first(deadline_ms);

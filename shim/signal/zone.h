@@ -74,6 +74,8 @@ struct zone {
 	_Atomic int32_t claim;   /* tid of the crashing thread, or 0 */
 	_Atomic uint32_t gate;   /* enum gate; a futex */
 	int32_t witness_pid;
+	int32_t dumpable;       /* before the crash, PR_GET_DUMPABLE */
+	_Atomic uint32_t order; /* enum order */
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
 	int32_t progress[2];     /* ends of the helper's pipe */
 	struct virtual_action actions[CLAIMED_COUNT];
@@ -86,6 +88,9 @@ struct zone {
 /* What the crashing thread waits on. The kernel writes GATE_DEAD when the
  * witness exits (CLONE_CHILD_CLEARTID). */
 enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN };
+
+/* What comes first, the death or the report. */
+enum order { ORDER_UNKNOWN, ORDER_DEATH, ORDER_REPORT };
 
 /* Guarded stacks, in zero pages of the shim. */
 struct zone_stacks {
@@ -125,6 +130,9 @@ long install_action(int sig, const struct kernel_action *action);
  * that it was called for. */
 void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		    int32_t tid);
+/* Copy the top of the crashing thread's stack into the record. */
+void copy_stack(void);
+/* Keep the context of a fault that goes to a handler of the program. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
 /* CLOCK now, in nanoseconds. */
 int64_t clock_ns(int clock);
