@@ -14,12 +14,13 @@
 void context_encode(const struct thread *thread, struct writer *out);
 
 /* Fill THREAD's registers, fpstate and xstate from R, which holds just the
- * context. fpstate and xstate point into R's buffer. Which registers are valid
- * follows from the context's flags: FS_BASE and GS_BASE never are. */
+ * context. fpstate and xstate point into R's buffer. Valid are the registers
+ * whose group is in the context's flags. */
 bool context_decode(struct reader *r, struct thread *thread,
 		    struct error *err);
 
-/* True where the format's context has a place for REG. */
-bool context_has(enum reg reg);
+/* The registers, as bits, that a decoder will take for valid: the context's
+ * flags know only groups, and it has no place for FS_BASE and GS_BASE. */
+uint32_t context_valid(const struct thread *thread);
 
 #endif

@@ -21,42 +21,42 @@ enum {
 };
 
 static const char *const names[REG_COUNT] = {
-	[REG_RAX] = "rax",
-	[REG_RDX] = "rdx",
-	[REG_RCX] = "rcx",
-	[REG_RBX] = "rbx",
-	[REG_RSI] = "rsi",
-	[REG_RDI] = "rdi",
-	[REG_RBP] = "rbp",
-	[REG_RSP] = "rsp",
-	[REG_R8] = "r8",
-	[REG_R9] = "r9",
-	[REG_R10] = "r10",
-	[REG_R11] = "r11",
-	[REG_R12] = "r12",
-	[REG_R13] = "r13",
-	[REG_R14] = "r14",
-	[REG_R15] = "r15",
-	[REG_RIP] = "rip",
-	[REG_EFLAGS] = "eflags",
-	[REG_CS] = "cs",
-	[REG_SS] = "ss",
-	[REG_DS] = "ds",
-	[REG_ES] = "es",
-	[REG_FS] = "fs",
-	[REG_GS] = "gs",
-	[REG_FS_BASE] = "fs_base",
-	[REG_GS_BASE] = "gs_base",
+	[R_RAX] = "rax",
+	[R_RDX] = "rdx",
+	[R_RCX] = "rcx",
+	[R_RBX] = "rbx",
+	[R_RSI] = "rsi",
+	[R_RDI] = "rdi",
+	[R_RBP] = "rbp",
+	[R_RSP] = "rsp",
+	[R_R8] = "r8",
+	[R_R9] = "r9",
+	[R_R10] = "r10",
+	[R_R11] = "r11",
+	[R_R12] = "r12",
+	[R_R13] = "r13",
+	[R_R14] = "r14",
+	[R_R15] = "r15",
+	[R_RIP] = "rip",
+	[R_EFLAGS] = "eflags",
+	[R_CS] = "cs",
+	[R_SS] = "ss",
+	[R_DS] = "ds",
+	[R_ES] = "es",
+	[R_FS] = "fs",
+	[R_GS] = "gs",
+	[R_FS_BASE] = "fs_base",
+	[R_GS_BASE] = "gs_base",
 };
 
 /* In the order of the context. */
 static const enum reg segments[] = {
-	REG_CS, REG_DS, REG_ES, REG_FS, REG_GS, REG_SS,
+	R_CS, R_DS, R_ES, R_FS, R_GS, R_SS,
 };
 static const enum reg integers[] = {
-	REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
-	REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
-	REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+	R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP,
+	R_RSI, R_RDI, R_R8,  R_R9,  R_R10, R_R11,
+	R_R12, R_R13, R_R14, R_R15, R_RIP,
 };
 enum {
 	NSEGMENTS = sizeof(segments) / sizeof(segments[0]),
@@ -68,25 +68,20 @@ const char *register_name(enum reg reg)
 	return (unsigned)reg < REG_COUNT ? names[reg] : NULL;
 }
 
-bool context_has(enum reg reg)
-{
-	return (unsigned)reg < REG_FS_BASE;
-}
-
 /* The flag that makes REG valid. */
 static uint32_t flag_of(enum reg reg)
 {
 	switch (reg) {
-	case REG_RIP:
-	case REG_RSP:
-	case REG_EFLAGS:
-	case REG_CS:
-	case REG_SS:
+	case R_RIP:
+	case R_RSP:
+	case R_EFLAGS:
+	case R_CS:
+	case R_SS:
 		return FLAG_CONTROL;
-	case REG_DS:
-	case REG_ES:
-	case REG_FS:
-	case REG_GS:
+	case R_DS:
+	case R_ES:
+	case R_FS:
+	case R_GS:
 		return FLAG_SEGMENTS;
 	default:
 		return FLAG_INTEGER;
@@ -97,13 +92,29 @@ static uint32_t flags_of(const struct thread *thread)
 {
 	uint32_t flags = FLAG_AMD64;
 
-	for (unsigned i = 0; i < REG_FS_BASE; i++) {
+	for (unsigned i = 0; i < R_FS_BASE; i++) {
 		if (thread->registers.valid >> i & 1)
 			flags |= flag_of((enum reg)i);
 	}
 	if (thread->fpstate != NULL)
 		flags |= FLAG_FLOAT;
 	return flags;
+}
+
+static uint32_t valid_under(uint32_t flags)
+{
+	uint32_t valid = 0;
+
+	for (unsigned i = 0; i < R_FS_BASE; i++) {
+		if (flags & flag_of((enum reg)i))
+			valid |= 1u << i;
+	}
+	return valid;
+}
+
+uint32_t context_valid(const struct thread *thread)
+{
+	return valid_under(flags_of(thread));
 }
 
 /* REG's value, and 0 for one that is not known. */
@@ -126,7 +137,7 @@ void context_encode(const struct thread *thread, struct writer *out)
 		writer_u32(out, 0);
 	for (size_t i = 0; i < NSEGMENTS; i++)
 		writer_u16(out, (uint16_t)known(thread, segments[i]));
-	writer_u32(out, (uint32_t)known(thread, REG_EFLAGS));
+	writer_u32(out, (uint32_t)known(thread, R_EFLAGS));
 	writer_zero(out, 6 * 8); /* debug registers */
 	for (size_t i = 0; i < NINTEGERS; i++)
 		writer_u64(out, known(thread, integers[i]));
@@ -139,17 +150,6 @@ void context_encode(const struct thread *thread, struct writer *out)
 		writer_bytes(out, thread->xstate, thread->xstate_len);
 }
 
-static uint32_t valid_under(uint32_t flags)
-{
-	uint32_t valid = 0;
-
-	for (unsigned i = 0; i < REG_FS_BASE; i++) {
-		if (flags & flag_of((enum reg)i))
-			valid |= 1u << i;
-	}
-	return valid;
-}
-
 static void decode_registers(struct reader *r, uint32_t flags,
 			     struct registers *registers)
 {
@@ -157,7 +157,7 @@ static void decode_registers(struct reader *r, uint32_t flags,
 
 	for (size_t i = 0; i < NSEGMENTS; i++)
 		value[segments[i]] = reader_u16(r);
-	value[REG_EFLAGS] = reader_u32(r);
+	value[R_EFLAGS] = reader_u32(r);
 	reader_skip(r, 6 * 8);
 	for (size_t i = 0; i < NINTEGERS; i++)
 		value[integers[i]] = reader_u64(r);

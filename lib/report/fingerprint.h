@@ -13,9 +13,10 @@ enum {
 	FINGERPRINT_TITLE = 256,
 };
 
-/* Exact: SHA-256, first 128 bits, over a version byte, the signal's class and
- * up to FINGERPRINT_FRAMES frames of the crashing thread as build-id and
- * module offset, with recursion (periods up to 8) folded. Without frames it is
+/* Exact: SHA-256, first 128 bits, over a version byte, the signal and up to
+ * FINGERPRINT_FRAMES frames of the crashing thread as build-id and module
+ * offset, with recursion (periods up to 8) folded, and none from where the
+ * first was found by scanning. Without a frame that lies in a module it is
  * over the executable's build-id. Writes 32 hex digits. */
 void fingerprint_exact(const struct report *report,
 		       char hex_out[FINGERPRINT_HEX]);

@@ -6,6 +6,19 @@
 
 #include "report.h"
 
+enum {
+	META_VERSION = 1, /* new keys do not raise it; new meanings do */
+	MAX_META_BYTES = 16 << 20,
+	MAX_META_DEPTH = 8,       /* ours is 5 deep */
+	MAX_META_FRAMES = 131072, /* of all threads; the rest is left out */
+	/* What jansson makes of a few bytes is large (an empty object is 200
+	 * bytes), so values are counted before it sees the text: these limits
+	 * keep a hostile stream below about 150 MB. */
+	MAX_META_VALUES = 1 << 20,
+	MAX_META_OBJECTS = 4 * MAX_THREADS + 64,
+	MAX_META_ARRAYS = MAX_META_FRAMES + 2 * MAX_THREADS + 64,
+};
+
 /* REPORT's metadata as JSON text: malloc'd, *LEN_OUT bytes, for the caller to
  * free. NULL without memory. */
 char *meta_encode(const struct report *report, size_t *len_out);
