@@ -51,7 +51,7 @@ struct crash_thread {
 	uint32_t state;
 	char name[16];
 	uint64_t regs[27]; /* struct user_regs_struct */
-	uint64_t reserved;
+	uint64_t reaped; /* 1: the witness need not wait for it any more */
 };
 
 struct crash_record {

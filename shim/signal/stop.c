@@ -65,6 +65,7 @@ static void seize(int32_t tid)
 	thread = &record->threads[record->nthreads++];
 	thread->tid = tid;
 	thread->name[0] = '\0';
+	thread->reaped = 0;
 	thread->state = THREAD_WAITED;
 	if (error < 0) {
 		thread->state = THREAD_DENIED;
@@ -256,12 +257,13 @@ static bool reap(struct crash_thread *thread)
 	int status;
 	long n;
 
-	if (thread->state == THREAD_GONE || thread->state == THREAD_DENIED)
+	if (thread->reaped || thread->state == THREAD_GONE ||
+	    thread->state == THREAD_DENIED)
 		return true;
 	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
 	if (n == 0 || (n > 0 && WIFSTOPPED(status)))
 		return false;
-	thread->state = THREAD_GONE;
+	thread->reaped = 1;
 	return true;
 }
 
