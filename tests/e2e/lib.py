@@ -442,7 +442,7 @@ for thread in gdb.selected_inferior().threads():
     thread.switch()
     frames, frame = [], gdb.newest_frame()
     while frame is not None and frame.is_valid():
-        if frame.type() != gdb.INLINE_FRAME:
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
             frames.append({"pc": frame.pc(), "function": frame.name()})
         frame = frame.older()
     threads[thread.ptid[1] or thread.ptid[2]] = frames
@@ -460,7 +460,8 @@ except gdb.error:
 def gdb_core(core, exe):
     """What gdb reads from CORE of EXE: ({tid: [{"pc", "function"}]}, siginfo
     of the thread that died as {"signo", "code", "address"}, or None).
-    Physical frames only, outwards to the very first one."""
+    Physical frames only, outwards to the very first one: neither inlined ones
+    nor those that gdb infers from tail calls, which no stack holds."""
     need("gdb")
     script = temp_dir("gdb.") / "frames.py"
     script.write_text(_GDB_SCRIPT)
