@@ -29,6 +29,13 @@ REPORT_SRCS = \
 
 UNWIND_SRCS = \
 	lib/unwind/cfi.c \
+	lib/unwind/entry.c \
+	lib/unwind/expr.c \
+	lib/unwind/guess.c \
+	lib/unwind/image.c \
+	lib/unwind/memory.c \
+	lib/unwind/step.c \
+	lib/unwind/table.c \
 	lib/unwind/unwind.c
 
 PROC_SRCS = \
@@ -156,7 +163,9 @@ $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 		-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
 		-Wl,--version-script=shim/exports.map
 
-$(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) $(LIB_SRCS))
+# Only what a crash needs: stopping and naming are for others.
+$(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
+		$(filter-out lib/proc/stop.c lib/report/semantic.c,$(LIB_SRCS)))
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))

@@ -1,0 +1,415 @@
+/* From a pc to the row of rules that holds there. Runs in the helper, the
+ * command line and the symbolizer.
+ *
+ * libdw 0.188 is never shown the module. For each new pc the one CIE and FDE
+ * that matter, already parsed and checked, are written into a tiny ELF file in
+ * memory, with a search table of one entry and plain addresses. That keeps
+ * hostile headers and counts away from it, needs none of the table but what is
+ * looked at (libLLVM's is 6 MB), and makes .debug_frame look like .eh_frame. */
+#include "cfi.h"
+
+#include <assert.h>
+#include <dwarf.h>
+#include <elf.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a module's CFI is looked up in, best first. */
+struct cfi_module {
+	struct table tables[3];
+	size_t ntables;
+	struct image file; /* for code bytes */
+	bool has_file;
+};
+
+/* The file for libdw: header, one program header, .eh_frame_hdr with one
+ * entry, then .eh_frame. Addresses in it are file offsets. */
+struct mini_head {
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr phdr;
+	struct __attribute__((packed)) {
+		uint8_t version, frame_encoding, count_encoding, encoding;
+		uint64_t frame;
+		uint32_t count;
+		uint64_t start, at;
+		uint32_t padding;
+	} hdr;
+};
+
+enum {
+	MINI_ENTRY_HEAD = 64, /* more than what stands before a program */
+	/* Both entries, a terminator, and zeros for libdw's operand reads,
+	 * which look one or two bytes past the end of a program. */
+	MINI_MAX = (int)sizeof(struct mini_head) +
+		   2 * (ENTRY_MAX + MINI_ENTRY_HEAD) + 64,
+};
+
+bool cfi_init(struct cfi *cfi, struct memory *memory,
+	      const struct unwind_module *modules, size_t nmodules)
+{
+	memset(cfi, 0, sizeof(*cfi));
+	cfi->memory = memory;
+	cfi->modules = modules;
+	cfi->nmodules = nmodules;
+	cfi->opened = calloc(nmodules + 1, sizeof(struct cfi_module *));
+	cfi->buffers = malloc(sizeof(*cfi->buffers));
+	cfi->rows = calloc(CFI_ROWS, sizeof(*cfi->rows));
+	cfi->mini = malloc(MINI_MAX);
+	if (!cfi->opened || !cfi->buffers || !cfi->rows || !cfi->mini) {
+		cfi_fini(cfi);
+		return false;
+	}
+	cfi->buffers->index_left = TABLE_MAX_INDEX;
+	cfi->buffers->memory_index_left = TABLE_MAX_MEMORY_INDEX;
+	elf_version(EV_CURRENT);
+	return true;
+}
+
+static void clear_rule(struct rule *rule)
+{
+	if (rule->kind == RULE_AT_EXPR || rule->kind == RULE_EXPR)
+		free(rule->ops);
+	rule->kind = RULE_UNDEFINED;
+}
+
+static void clear_row(struct row *row)
+{
+	clear_rule(&row->cfa);
+	for (size_t i = 0; i < REG_CFI_COUNT; i++)
+		clear_rule(&row->regs[i]);
+	memset(row, 0, sizeof(*row));
+}
+
+static void close_module(struct cfi_module *module)
+{
+	if (!module)
+		return;
+	for (size_t i = 0; i < module->ntables; i++)
+		table_close(&module->tables[i]);
+	free(module);
+}
+
+void cfi_fini(struct cfi *cfi)
+{
+	for (size_t i = 0; cfi->opened && i < cfi->nmodules; i++)
+		close_module(cfi->opened[i]);
+	for (size_t i = 0; cfi->rows && i < CFI_ROWS; i++)
+		clear_row(&cfi->rows[i]);
+	free(cfi->opened);
+	free(cfi->buffers);
+	free(cfi->rows);
+	free(cfi->mini);
+}
+
+/* Memory first: it is what the process ran. A file serves where memory has not
+ * got the bytes, and for .debug_frame, which is never loaded. */
+static struct cfi_module *open_module(struct cfi *cfi,
+				      const struct unwind_module *from)
+{
+	struct cfi_module *module = calloc(1, sizeof(*module));
+	const int fds[] = { from->elf_fd, from->debug_fd };
+
+	if (!module)
+		return NULL;
+	if (table_open_eh_frame(&module->tables[module->ntables], cfi->memory,
+				-1, from->base))
+		module->ntables++;
+	if (from->elf_fd >= 0 &&
+	    table_open_eh_frame(&module->tables[module->ntables], NULL,
+				from->elf_fd, from->base))
+		module->ntables++;
+	for (size_t i = 0; i < 2; i++) {
+		if (fds[i] < 0 ||
+		    !table_open_debug_frame(&module->tables[module->ntables],
+					    fds[i], from->base))
+			continue;
+		module->ntables++;
+		break;
+	}
+	module->has_file = from->elf_fd >= 0 &&
+			   image_open(&module->file, NULL, from->elf_fd,
+				      from->base);
+	return module;
+}
+
+static struct cfi_module *get_module(struct cfi *cfi, size_t module)
+{
+	assert(module < cfi->nmodules);
+	if (!cfi->opened[module])
+		cfi->opened[module] = open_module(cfi, &cfi->modules[module]);
+	return cfi->opened[module];
+}
+
+static uint8_t *put(uint8_t *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	return to + len;
+}
+
+static uint8_t *put_uleb(uint8_t *to, uint64_t value)
+{
+	do {
+		uint8_t byte = value & 0x7f;
+
+		value >>= 7;
+		*to++ = (uint8_t)(byte | (value ? 0x80 : 0));
+	} while (value);
+	return to;
+}
+
+static uint8_t *put_sleb(uint8_t *to, int64_t value)
+{
+	for (;;) {
+		uint8_t byte = value & 0x7f;
+
+		value >>= 7;
+		if ((value == 0 && !(byte & 0x40)) ||
+		    (value == -1 && byte & 0x40)) {
+			*to++ = byte;
+			return to;
+		}
+		*to++ = byte | 0x80;
+	}
+}
+
+/* The length of the entry that began at AT and ends before TO. */
+static void put_length(uint8_t *at, const uint8_t *to)
+{
+	uint32_t len = (uint32_t)(to - at - 4);
+
+	memcpy(at, &len, sizeof(len));
+}
+
+static uint8_t *put_cie(uint8_t *at, const struct cie *cie)
+{
+	/* No augmentation: addresses are eight bytes, and absolute. Before the
+	 * CIE's own program comes a correction: libdw 0.188's idea of what an
+	 * x86-64 function preserves has rax where rbx should be. */
+	static const uint8_t head[] = { 0, 0, 0, 0, 0, 0, 0, 0, 3, '\0' };
+	static const uint8_t defaults[] = {
+		DW_CFA_undefined, R_RAX, DW_CFA_same_value, R_RBX,
+	};
+	uint8_t *to = put(at, head, sizeof(head));
+
+	to = put_uleb(to, cie->code_align);
+	to = put_sleb(to, cie->data_align);
+	to = put_uleb(to, cie->return_register);
+	to = put(to, defaults, sizeof(defaults));
+	to = put(to, cie->program, cie->program_len);
+	put_length(at, to);
+	return to;
+}
+
+static uint8_t *put_fde(uint8_t *at, const uint8_t *cie, const struct fde *fde)
+{
+	uint32_t back = (uint32_t)(at + 4 - cie);
+	uint8_t *to = at + 4;
+
+	to = put(to, &back, sizeof(back));
+	to = put(to, &fde->start, sizeof(fde->start));
+	to = put(to, &fde->len, sizeof(fde->len));
+	to = put(to, fde->program, fde->program_len);
+	put_length(at, to);
+	return to;
+}
+
+static void put_head(uint8_t *mini, const struct fde *fde, uint64_t fde_at)
+{
+	struct mini_head head = {
+		.ehdr = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+				     ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			.e_type = ET_DYN,
+			.e_machine = EM_X86_64,
+			.e_version = EV_CURRENT,
+			.e_phoff = offsetof(struct mini_head, phdr),
+			.e_ehsize = sizeof(Elf64_Ehdr),
+			.e_phentsize = sizeof(Elf64_Phdr),
+			.e_phnum = 1,
+		},
+		.phdr = {
+			.p_type = PT_GNU_EH_FRAME,
+			.p_offset = offsetof(struct mini_head, hdr),
+			.p_vaddr = offsetof(struct mini_head, hdr),
+			.p_filesz = sizeof(head.hdr),
+		},
+		.hdr = {
+			.version = 1,
+			.frame_encoding = ENC_U8,
+			.count_encoding = ENC_U4,
+			.encoding = ENC_U8,
+			.frame = sizeof(head),
+			.count = 1,
+			.start = fde->start,
+			.at = fde_at,
+		},
+	};
+
+	memcpy(mini, &head, sizeof(head));
+}
+
+/* Returns the file's length. */
+static size_t write_mini(uint8_t *mini, const struct cie *cie,
+			 const struct fde *fde)
+{
+	static const uint8_t end[64];
+	uint8_t *first = mini + sizeof(struct mini_head);
+	uint8_t *second = put_cie(first, cie);
+	uint8_t *to = put_fde(second, first, fde);
+
+	put_head(mini, fde, (uint64_t)(second - mini));
+	put(to, end, sizeof(end));
+	return (size_t)(to - mini) + 8;
+}
+
+/* Take an expression as it is; it lives on after libdw's handle has gone. */
+static bool take_ops(struct row *row, struct rule *rule, enum rule_kind kind,
+		     const Dwarf_Op *ops, size_t nops)
+{
+	Dwarf_Op *copy;
+
+	if (nops == 0 || nops > CFI_MAX_OPS - row->nops)
+		return false;
+	copy = malloc(nops * sizeof(*copy));
+	if (!copy)
+		return false;
+	memcpy(copy, ops, nops * sizeof(*copy));
+	row->nops += (uint32_t)nops;
+	rule->kind = kind;
+	rule->nops = (uint32_t)nops;
+	rule->ops = copy;
+	return true;
+}
+
+static void set_rule(struct rule *rule, enum rule_kind kind, uint64_t value)
+{
+	rule->kind = kind;
+	rule->value = (int64_t)value;
+}
+
+/* libdw words every rule as an expression: the usual ones are CFA, CFA plus n,
+ * and either of them as a value. */
+static bool take_rule(struct row *row, struct rule *rule, const Dwarf_Op *ops,
+		      size_t nops)
+{
+	bool is_value = nops > 0 && ops[nops - 1].atom == DW_OP_stack_value;
+	size_t n = is_value ? nops - 1 : nops;
+
+	if (nops == 0)
+		set_rule(rule, ops ? RULE_UNDEFINED : RULE_SAME, 0);
+	else if (nops == 1 && ops[0].atom == DW_OP_regx)
+		set_rule(rule, RULE_REGISTER, ops[0].number);
+	else if (n == 1 && ops[0].atom == DW_OP_call_frame_cfa)
+		set_rule(rule, is_value ? RULE_CFA_PLUS : RULE_AT_CFA, 0);
+	else if (n == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+		 ops[1].atom == DW_OP_plus_uconst)
+		set_rule(rule, is_value ? RULE_CFA_PLUS : RULE_AT_CFA,
+			 ops[1].number);
+	else
+		return take_ops(row, rule, is_value ? RULE_EXPR : RULE_AT_EXPR,
+				ops, nops);
+	return true;
+}
+
+static bool take_cfa(struct row *row, Dwarf_Frame *frame)
+{
+	Dwarf_Op *ops = NULL;
+	size_t nops = 0;
+
+	if (dwarf_frame_cfa(frame, &ops, &nops) != 0 || !ops || nops == 0)
+		return false;
+	if (nops == 1 && ops[0].atom == DW_OP_bregx) {
+		set_rule(&row->cfa, RULE_REGISTER, ops[0].number);
+		row->cfa_offset = (int64_t)ops[0].number2;
+		return row->cfa.value >= 0 && row->cfa.value < REG_CFI_COUNT;
+	}
+	for (size_t i = 0; i < nops; i++)
+		row->is_plt |= ops[i].atom == DW_OP_breg0 + R_RIP;
+	return take_ops(row, &row->cfa, RULE_EXPR, ops, nops);
+}
+
+static bool take_frame(struct row *row, Dwarf_Frame *frame)
+{
+	if (!take_cfa(row, frame))
+		return false;
+	for (int i = 0; i < REG_CFI_COUNT; i++) {
+		Dwarf_Op mem[3], *ops;
+		size_t nops = 0;
+
+		if (dwarf_frame_register(frame, i, mem, &ops, &nops) != 0 ||
+		    !take_rule(row, &row->regs[i], ops, nops))
+			return false;
+	}
+	return true;
+}
+
+static bool execute(struct cfi *cfi, size_t len, uint64_t pc, struct row *row)
+{
+	Elf *elf = elf_memory((char *)cfi->mini, len);
+	Dwarf_CFI *handle = elf ? dwarf_getcfi_elf(elf) : NULL;
+	Dwarf_Frame *frame = NULL;
+	bool done = handle && dwarf_cfi_addrframe(handle, pc, &frame) == 0 &&
+		    take_frame(row, frame);
+
+	free(frame);
+	dwarf_cfi_end(handle);
+	elf_end(elf);
+	return done;
+}
+
+static bool fill_row(struct cfi *cfi, struct table *table, uint64_t pc,
+		     struct row *row)
+{
+	struct cie cie;
+	struct fde fde;
+	size_t len;
+
+	if (!table_find(table, cfi->buffers, pc, &cie, &fde))
+		return false;
+	len = write_mini(cfi->mini, &cie, &fde);
+	if (!execute(cfi, len, pc, row))
+		return false;
+	row->is_signal = cie.is_signal;
+	row->is_debug = table->is_debug_frame;
+	row->return_register = (uint32_t)cie.return_register;
+	row->end = fde.start + fde.len;
+	return row->return_register < REG_CFI_COUNT;
+}
+
+const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc)
+{
+	struct row *row = &cfi->rows[(pc ^ pc >> 9) % CFI_ROWS];
+	struct cfi_module *from;
+
+	if (row->pc == pc && pc != 0)
+		return row->has_cfi ? row : NULL;
+	clear_row(row);
+	row->pc = pc;
+	from = get_module(cfi, module);
+	for (size_t i = 0; from && i < from->ntables && !row->has_cfi; i++) {
+		row->has_cfi = fill_row(cfi, &from->tables[i], pc, row);
+		if (!row->has_cfi) {
+			clear_row(row);
+			row->pc = pc;
+		}
+	}
+	return row->has_cfi ? row : NULL;
+}
+
+bool cfi_has_table(struct cfi *cfi, size_t module)
+{
+	const struct cfi_module *from = get_module(cfi, module);
+
+	return from && from->ntables > 0;
+}
+
+size_t cfi_file_bytes(struct cfi *cfi, size_t module, uint64_t address,
+		      void *to, size_t len)
+{
+	const struct cfi_module *from = get_module(cfi, module);
+
+	if (!from || !from->has_file)
+		return 0;
+	return image_read(&from->file, address, to, len);
+}

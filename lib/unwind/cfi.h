@@ -1,0 +1,79 @@
+/* Rules of CFI for a pc: where the caller's registers are. libdw executes the
+ * programs; what it says is kept as a row, by pc, since a stack goes through
+ * the same places again and again. Used by step.c and guess.c. */
+#ifndef EPITAPH_UNWIND_CFI_H
+#define EPITAPH_UNWIND_CFI_H
+
+#include <elfutils/libdw.h>
+
+#include "table.h"
+
+enum {
+	CFI_ROWS = 512,     /* direct-mapped */
+	CFI_MAX_OPS = 512,  /* of a row; a signal frame's has 50 */
+};
+
+enum rule_kind {
+	RULE_UNDEFINED,
+	RULE_SAME,
+	RULE_AT_CFA,     /* saved at CFA + value */
+	RULE_CFA_PLUS,   /* is CFA + value */
+	RULE_REGISTER,   /* is register number VALUE */
+	RULE_AT_EXPR,    /* saved where the expression says */
+	RULE_EXPR,       /* is what the expression says */
+};
+
+struct rule {
+	enum rule_kind kind;
+	uint32_t nops;
+	union {
+		int64_t value;
+		Dwarf_Op *ops; /* owned by the row */
+	};
+};
+
+struct row {
+	uint64_t pc;
+	bool has_cfi;       /* false: there is none for this pc */
+	bool is_signal;     /* the frame that it finds was interrupted */
+	bool is_debug;      /* from .debug_frame */
+	bool is_plt;        /* its CFA depends on pc, as a PLT stub's does */
+	uint64_t end;       /* of the FDE */
+	uint32_t return_register;
+	uint32_t nops;      /* of all its expressions */
+	struct rule cfa;    /* REGISTER plus OFFSET, or EXPR */
+	int64_t cfa_offset;
+	struct rule regs[REG_CFI_COUNT];
+};
+
+struct cfi_module;
+
+struct cfi {
+	struct memory *memory;
+	const struct unwind_module *modules;
+	size_t nmodules;
+	struct cfi_module **opened; /* as many; NULL: not looked at yet */
+	struct table_buffers *buffers;
+	struct row *rows;           /* CFI_ROWS */
+	uint8_t *mini;              /* scratch: the ELF file made for libdw */
+};
+
+/* MEMORY and MODULES are borrowed. False without memory; then there is nothing
+ * to release. */
+bool cfi_init(struct cfi *cfi, struct memory *memory,
+	      const struct unwind_module *modules, size_t nmodules);
+void cfi_fini(struct cfi *cfi);
+
+/* The row for the instruction at PC in module number MODULE, or NULL. Valid
+ * until the next call. */
+const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc);
+
+/* True where MODULE has CFI for some of its code at least. */
+bool cfi_has_table(struct cfi *cfi, size_t module);
+
+/* Up to LEN bytes of MODULE's image, from its file; how many. For code that is
+ * not in the memory. */
+size_t cfi_file_bytes(struct cfi *cfi, size_t module, uint64_t address,
+		      void *to, size_t len);
+
+#endif

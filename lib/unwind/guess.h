@@ -1,0 +1,39 @@
+/* Finding a caller without CFI, and telling a return address from a number.
+ * Inside lib/unwind only. Each of these leaves CURSOR alone and returns false
+ * where it finds nothing; otherwise CURSOR is at the caller. */
+#ifndef EPITAPH_UNWIND_GUESS_H
+#define EPITAPH_UNWIND_GUESS_H
+
+#include "walk.h"
+
+enum call_check { CALL_NO, CALL_YES, CALL_UNKNOWN };
+
+/* Does a call instruction end at ADDRESS? Unknown where the code cannot be
+ * read. */
+enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address);
+
+/* A code address behind a call, as far as can be told. */
+bool guess_is_return(struct unwind *unwind, uint64_t address);
+
+/* The kernel's trampoline, by its bytes, for those without CFI: musl's and the
+ * shim's. The caller is the interrupted frame. */
+bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
+		     uint64_t *cfa_out);
+
+/* A stub of a procedure linkage table, by its bytes. */
+bool guess_plt(struct unwind *unwind, struct cursor *cursor,
+	       uint64_t *cfa_out);
+
+/* A bad call, or a function that has pushed nothing yet: the return address is
+ * where rsp points. */
+bool guess_leaf(struct unwind *unwind, struct cursor *cursor,
+		uint64_t *cfa_out);
+
+bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
+			 uint64_t *cfa_out);
+
+/* The first word from FROM on that may be a return address. */
+bool guess_scan(struct unwind *unwind, struct cursor *cursor, uint64_t from,
+		uint64_t *cfa_out);
+
+#endif

@@ -1,0 +1,32 @@
+/* The dead process's memory through a page cache: an unwinder reads many
+ * words that lie close together, and each read may be a system call. */
+#ifndef EPITAPH_UNWIND_MEMORY_H
+#define EPITAPH_UNWIND_MEMORY_H
+
+#include "unwind.h"
+
+enum {
+	MEMORY_PAGE = 4096,
+	MEMORY_PAGES = 64, /* direct-mapped; 256 KiB, touched only when used */
+};
+
+struct memory_page;
+
+struct memory {
+	unwind_read *read;
+	void *context;
+	struct memory_page *pages;
+};
+
+/* False without memory. */
+bool memory_init(struct memory *memory, unwind_read *read, void *context);
+void memory_fini(struct memory *memory);
+
+/* As unwind_read: up to LEN bytes at ADDRESS, how many from the first on. */
+size_t memory_copy(struct memory *memory, uint64_t address, void *to,
+		   size_t len);
+
+/* The eight bytes at ADDRESS. False where they are not all readable. */
+bool memory_u64(struct memory *memory, uint64_t address, uint64_t *value_out);
+
+#endif

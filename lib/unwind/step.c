@@ -1,0 +1,299 @@
+/* One step from a frame to its caller: CFI where there is any, and what else
+ * can be believed where there is none, in the order of trust. Runs in the
+ * helper, the command line and the symbolizer. */
+#include "expr.h"
+#include "guess.h"
+
+#include <string.h>
+
+bool walk_is_exact(enum trust trust)
+{
+	return trust == TRUST_CONTEXT || trust == TRUST_SIGFRAME;
+}
+
+uint64_t walk_lookup_pc(const struct cursor *cursor)
+{
+	uint64_t pc = cursor->regs.value[R_RIP];
+
+	return walk_is_exact(cursor->trust) ? pc : pc - 1;
+}
+
+const struct row *walk_row(struct unwind *unwind, const struct cursor *cursor)
+{
+	if (cursor->module < 0)
+		return NULL;
+	return cfi_row(&unwind->cfi, (size_t)cursor->module,
+		       walk_lookup_pc(cursor));
+}
+
+int32_t walk_module(const struct unwind *unwind, uint64_t address)
+{
+	size_t low = 0, high = unwind->nmodules;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (unwind->modules[middle].base <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || address >= unwind->modules[low - 1].end)
+		return -1;
+	return (int32_t)(low - 1);
+}
+
+bool walk_is_code(const struct unwind *unwind, uint64_t address)
+{
+	size_t low = 0, high = unwind->ncode;
+
+	if (unwind->ncode == 0)
+		return walk_module(unwind, address) >= 0;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (unwind->code[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 && address < unwind->code[low - 1].end;
+}
+
+size_t walk_code(struct unwind *unwind, uint64_t address, void *to, size_t len)
+{
+	size_t n = memory_copy(&unwind->memory, address, to, len);
+	int32_t module;
+
+	if (n == len)
+		return n;
+	module = walk_module(unwind, address);
+	if (module < 0)
+		return 0;
+	return cfi_file_bytes(&unwind->cfi, (size_t)module, address, to, len);
+}
+
+static bool rule_value(struct unwind *unwind, const struct rule *rule,
+		       const struct registers *regs, uint64_t cfa, size_t self,
+		       uint64_t *value_out)
+{
+	const struct expr_context context = {
+		.memory = &unwind->memory,
+		.registers = regs,
+		.cfa = cfa,
+		.has_cfa = true,
+	};
+	size_t from = rule->kind == RULE_REGISTER ? (size_t)rule->value : self;
+
+	switch (rule->kind) {
+	case RULE_SAME:
+	case RULE_REGISTER:
+		if (from >= REG_CFI_COUNT || !(regs->valid >> from & 1))
+			return false;
+		*value_out = regs->value[from];
+		return true;
+	case RULE_AT_CFA:
+		return memory_u64(&unwind->memory,
+				  cfa + (uint64_t)rule->value, value_out);
+	case RULE_CFA_PLUS:
+		*value_out = cfa + (uint64_t)rule->value;
+		return true;
+	case RULE_AT_EXPR:
+		return expr_run(rule->ops, rule->nops, &context, value_out) &&
+		       memory_u64(&unwind->memory, *value_out, value_out);
+	case RULE_EXPR:
+		return expr_run(rule->ops, rule->nops, &context, value_out);
+	default:
+		return false;
+	}
+}
+
+static bool row_cfa(struct unwind *unwind, const struct row *row,
+		    const struct registers *regs, uint64_t *cfa_out)
+{
+	const struct expr_context context = {
+		.memory = &unwind->memory,
+		.registers = regs,
+	};
+
+	if (row->cfa.kind == RULE_EXPR)
+		return expr_run(row->cfa.ops, row->cfa.nops, &context,
+				cfa_out);
+	if (!(regs->valid >> row->cfa.value & 1))
+		return false;
+	*cfa_out = regs->value[row->cfa.value] + (uint64_t)row->cfa_offset;
+	return true;
+}
+
+enum apply_result walk_apply(struct unwind *unwind, const struct row *row,
+			     const struct registers *regs,
+			     struct registers *caller_out, uint64_t *cfa_out)
+{
+	struct registers caller = { .valid = 0 };
+	uint32_t ra = row->return_register;
+	uint64_t cfa;
+
+	if (!row_cfa(unwind, row, regs, &cfa))
+		return APPLY_NO_VALUE;
+	*cfa_out = cfa;
+	if (row->regs[ra].kind == RULE_UNDEFINED)
+		return APPLY_END;
+	for (size_t i = 0; i < REG_CFI_COUNT; i++)
+		if (rule_value(unwind, &row->regs[i], regs, cfa, i,
+			       &caller.value[i]))
+			caller.valid |= 1u << i;
+	if (!(caller.valid >> ra & 1))
+		return APPLY_NO_VALUE;
+	caller.value[R_RIP] = caller.value[ra];
+	caller.valid |= 1u << R_RIP;
+	if (!(caller.valid >> R_RSP & 1)) {
+		caller.value[R_RSP] = cfa;
+		caller.valid |= 1u << R_RSP;
+	}
+	*caller_out = caller;
+	return APPLY_OK;
+}
+
+static enum trust row_trust(const struct row *row)
+{
+	if (row->is_signal)
+		return TRUST_SIGFRAME;
+	if (row->is_plt)
+		return TRUST_PLT;
+	return row->is_debug ? TRUST_CFI_DEBUG : TRUST_CFI;
+}
+
+/* A frame that no rule may believe: look for the next plausible one from FROM
+ * on. */
+static enum step_result rescue(struct unwind *unwind, struct cursor *cursor,
+			       uint64_t from, uint64_t *cfa_out,
+			       const char *why, const char **why_out)
+{
+	uint64_t ignored;
+
+	if (guess_scan(unwind, cursor, from, *cfa_out ? &ignored : cfa_out))
+		return STEP_FRAME;
+	*why_out = why;
+	return STEP_LOST;
+}
+
+/* The stack grows down, so callers lie higher; only signal handlers on another
+ * stack and switches between stacks go down, and not often. */
+static bool is_progress(struct cursor *cursor, const struct registers *caller,
+			bool may_switch)
+{
+	if (caller->value[R_RSP] > cursor->regs.value[R_RSP])
+		return true;
+	if (!may_switch || cursor->backward == WALK_MAX_BACKWARD)
+		return false;
+	cursor->backward++;
+	return true;
+}
+
+static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
+				const struct row *row, uint64_t *cfa_out,
+				const char **why_out)
+{
+	struct registers caller;
+	bool may_switch = row->is_signal || row->cfa.kind == RULE_EXPR ||
+			  row->cfa.value != R_RSP;
+	enum trust trust = row_trust(row);
+
+	switch (walk_apply(unwind, row, &cursor->regs, &caller, cfa_out)) {
+	case APPLY_END:
+		return STEP_END;
+	case APPLY_NO_VALUE:
+		return rescue(unwind, cursor, cursor->regs.value[R_RSP],
+			      cfa_out, "stack memory is not readable",
+			      why_out);
+	default:
+		break;
+	}
+	if (trust != TRUST_SIGFRAME &&
+	    caller.value[R_RIP] < WALK_LOWEST_PC)
+		return STEP_END;
+	if (!is_progress(cursor, &caller, may_switch)) {
+		*why_out = "the stack pointer does not advance";
+		return STEP_LOST;
+	}
+	if (trust != TRUST_SIGFRAME &&
+	    !walk_is_code(unwind, caller.value[R_RIP]))
+		return rescue(unwind, cursor, caller.value[R_RSP], cfa_out,
+			      "corrupt return address", why_out);
+	cursor->regs = caller;
+	cursor->trust = trust;
+	return STEP_FRAME;
+}
+
+/* In frame 0 and in an interrupted one nothing says how far the function has
+ * come: where pc itself is bad the call has just happened. */
+static bool guess_exact(struct unwind *unwind, struct cursor *cursor,
+			uint64_t *cfa_out)
+{
+	bool is_code = walk_is_code(unwind, cursor->regs.value[R_RIP]);
+
+	if (is_code && cursor->module < 0) /* JIT: frame pointers are kept */
+		return guess_frame_pointer(unwind, cursor, cfa_out) ||
+		       guess_leaf(unwind, cursor, cfa_out);
+	if (is_code && guess_plt(unwind, cursor, cfa_out))
+		return true;
+	return guess_leaf(unwind, cursor, cfa_out) ||
+	       guess_frame_pointer(unwind, cursor, cfa_out);
+}
+
+/* rbp is 0 in the outermost frame, by the ABI. */
+static bool is_outermost(const struct cursor *cursor)
+{
+	return !walk_is_exact(cursor->trust) &&
+	       cursor->regs.valid >> R_RBP & 1 &&
+	       cursor->regs.value[R_RBP] == 0;
+}
+
+static enum step_result without_row(struct unwind *unwind,
+				    struct cursor *cursor, uint64_t *cfa_out,
+				    const char **why_out)
+{
+	if (walk_is_exact(cursor->trust)) {
+		if (guess_exact(unwind, cursor, cfa_out))
+			return STEP_FRAME;
+	} else if (guess_frame_pointer(unwind, cursor, cfa_out)) {
+		return STEP_FRAME;
+	} else if (is_outermost(cursor)) {
+		return STEP_END;
+	}
+	return rescue(unwind, cursor, cursor->regs.value[R_RSP], cfa_out,
+		      "no rule finds a caller", why_out);
+}
+
+/* A trampoline without the letter S follows other code, so pc - 1 may find a
+ * row that ends just there and is not for it. */
+static bool may_be_sigreturn(const struct cursor *cursor,
+			     const struct row *row)
+{
+	return !walk_is_exact(cursor->trust) &&
+	       (!row || (!row->is_signal &&
+			 row->end == cursor->regs.value[R_RIP]));
+}
+
+enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
+			   uint64_t *cfa_out, const char **why_out)
+{
+	const struct row *row = walk_row(unwind, cursor);
+	enum step_result result;
+
+	*cfa_out = 0;
+	if (may_be_sigreturn(cursor, row) &&
+	    cursor->backward < WALK_MAX_BACKWARD &&
+	    guess_sigreturn(unwind, cursor, cfa_out)) {
+		cursor->backward++;
+		result = STEP_FRAME;
+	} else if (row) {
+		result = use_row(unwind, cursor, row, cfa_out, why_out);
+	} else {
+		result = without_row(unwind, cursor, cfa_out, why_out);
+	}
+	if (result == STEP_FRAME)
+		cursor->module =
+			walk_module(unwind, cursor->regs.value[R_RIP]);
+	return result;
+}

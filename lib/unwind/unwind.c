@@ -1,0 +1,180 @@
+/* The walk over a thread: steps until the end, both ends of a deep stack kept,
+ * bounded in frames and time. Runs in the helper, the command line and the
+ * symbolizer. Trusts nothing that comes out of the dead process. */
+#include "walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void *copy_array(const void *from, size_t n, size_t size)
+{
+	void *to = calloc(n + 1, size);
+
+	if (to && n > 0)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+struct unwind *unwind_new(const struct unwind_module *modules, size_t nmodules,
+			  const struct unwind_range *code, size_t ncode,
+			  unwind_read *read, void *context)
+{
+	struct unwind *unwind = calloc(1, sizeof(*unwind));
+
+	if (!unwind)
+		return NULL;
+	unwind->modules = copy_array(modules, nmodules, sizeof(*modules));
+	unwind->code = copy_array(code, ncode, sizeof(*code));
+	unwind->nmodules = nmodules;
+	unwind->ncode = ncode;
+	if (!unwind->modules || !unwind->code ||
+	    !memory_init(&unwind->memory, read, context) ||
+	    !cfi_init(&unwind->cfi, &unwind->memory, unwind->modules,
+		      nmodules)) {
+		memory_fini(&unwind->memory);
+		free(unwind->modules);
+		free(unwind->code);
+		free(unwind);
+		return NULL;
+	}
+	return unwind;
+}
+
+void unwind_free(struct unwind *unwind)
+{
+	if (!unwind)
+		return;
+	cfi_fini(&unwind->cfi);
+	memory_fini(&unwind->memory);
+	free(unwind->modules);
+	free(unwind->code);
+	free(unwind);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* FRAMES with room for MAX: the first half fills once, the second is a ring
+ * that holds the last ones. */
+struct store {
+	struct frame *frames;
+	size_t max, head;
+	uint64_t n;
+};
+
+static struct frame *store_slot(struct store *store, uint64_t i)
+{
+	size_t tail = store->max - store->head;
+
+	if (i < store->head || tail == 0)
+		return i < store->max ? &store->frames[i] : NULL;
+	return &store->frames[store->head + (i - store->head) % tail];
+}
+
+static void store_add(struct store *store, const struct unwind *unwind,
+		      const struct cursor *cursor)
+{
+	struct frame *frame = store_slot(store, store->n++);
+	uint64_t pc = cursor->regs.value[R_RIP];
+
+	if (!frame)
+		return;
+	frame->pc = pc;
+	frame->cfa = 0;
+	frame->module = cursor->module;
+	frame->offset = 0;
+	if (cursor->module >= 0)
+		frame->offset = pc - unwind->modules[cursor->module].base;
+	frame->trust = cursor->trust;
+}
+
+static void store_set_cfa(struct store *store, uint64_t cfa)
+{
+	struct frame *frame = store_slot(store, store->n - 1);
+
+	if (frame)
+		frame->cfa = cfa;
+}
+
+static void reverse(struct frame *frames, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		struct frame swap = frames[i];
+
+		frames[i] = frames[n - 1 - i];
+		frames[n - 1 - i] = swap;
+	}
+}
+
+/* Turn the ring so that its oldest frame comes first. Returns how many frames
+ * there are. */
+static size_t store_finish(struct store *store)
+{
+	size_t tail = store->max - store->head;
+	size_t oldest;
+
+	if (store->n <= store->max)
+		return (size_t)store->n;
+	if (tail == 0)
+		return store->max;
+	oldest = (size_t)((store->n - store->head) % tail);
+	reverse(store->frames + store->head, oldest);
+	reverse(store->frames + store->head + oldest, tail - oldest);
+	reverse(store->frames + store->head, tail);
+	return store->max;
+}
+
+static bool is_out_of_time(uint64_t n, int64_t deadline_ms)
+{
+	return n % 64 == 0 && now_ms() > deadline_ms;
+}
+
+/* Returns why it stopped early, or NULL. */
+static const char *walk(struct unwind *unwind, struct cursor *cursor,
+			struct store *store)
+{
+	int64_t deadline_ms = now_ms() + WALK_MAX_MS;
+	const char *why = NULL;
+
+	for (;;) {
+		enum step_result result;
+		uint64_t cfa;
+
+		store_add(store, unwind, cursor);
+		if (store->n == WALK_MAX_FRAMES)
+			return "too many frames";
+		if (is_out_of_time(store->n, deadline_ms))
+			return "out of time";
+		result = walk_step(unwind, cursor, &cfa, &why);
+		store_set_cfa(store, cfa);
+		if (result == STEP_END)
+			return NULL;
+		if (result == STEP_LOST)
+			return why;
+	}
+}
+
+void unwind_thread(struct unwind *unwind, const struct registers *registers,
+		   struct frame *frames, size_t max,
+		   struct unwind_result *result_out)
+{
+	struct store store = { .frames = frames, .max = max, .head = max / 2 };
+	struct cursor cursor = { .regs = *registers, .trust = TRUST_CONTEXT };
+	const uint32_t needed = 1u << R_RIP | 1u << R_RSP;
+
+	memset(result_out, 0, sizeof(*result_out));
+	if ((registers->valid & needed) != needed) {
+		result_out->truncated = "no registers";
+		return;
+	}
+	cursor.module = walk_module(unwind, registers->value[R_RIP]);
+	result_out->truncated = walk(unwind, &cursor, &store);
+	result_out->nframes = store_finish(&store);
+	result_out->depth = store.n;
+}

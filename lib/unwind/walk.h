@@ -1,0 +1,71 @@
+/* What the parts of the walk share: the unwinder itself, a place in the stack,
+ * and the tests that a return address has to pass. Inside lib/unwind only. */
+#ifndef EPITAPH_UNWIND_WALK_H
+#define EPITAPH_UNWIND_WALK_H
+
+#include "cfi.h"
+
+enum {
+	WALK_MAX_FRAMES = 200000, /* 8 MiB of stack in frames of 48 bytes is
+	                           * 174,763 */
+	WALK_MAX_MS = 500,        /* 200,000 frames take a fifth of it */
+	WALK_MAX_BACKWARD = 64,   /* stack switches: coroutines, sigaltstack */
+	WALK_MAX_GUESSES = 64,    /* frames found by scanning, per thread */
+	WALK_LOWEST_PC = 4096,    /* below it lies no code: an end marker */
+	SCAN_WORDS = 40,          /* as Breakpad and rust-minidump */
+	SCAN_WORDS_CONTEXT = 160,
+};
+
+struct unwind {
+	struct memory memory;
+	struct cfi cfi;
+	struct unwind_module *modules;
+	size_t nmodules;
+	struct unwind_range *code;
+	size_t ncode;
+};
+
+/* One frame, as far as it is known. */
+struct cursor {
+	struct registers regs; /* the REG_CFI_COUNT first */
+	enum trust trust;
+	int32_t module;        /* -1: none */
+	uint64_t cfa;          /* found while looking for the caller; or 0 */
+	unsigned backward, guesses;
+};
+
+enum step_result {
+	STEP_FRAME, /* the cursor is at the caller */
+	STEP_END,   /* this was the outermost frame */
+	STEP_LOST,  /* there should be a caller, and *why_out says why not */
+};
+
+/* Go from the frame in CURSOR to its caller; cursor->cfa becomes the CFA of
+ * the frame that is left, also where there is no caller. */
+enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
+			   uint64_t *cfa_out, const char **why_out);
+
+/* True where the frame's pc is the instruction itself. */
+bool walk_is_exact(enum trust trust);
+
+/* The pc to look up: inside the call where the frame is at a return. */
+uint64_t walk_lookup_pc(const struct cursor *cursor);
+
+/* The row of CFI for CURSOR's frame, or NULL. */
+const struct row *walk_row(struct unwind *unwind, const struct cursor *cursor);
+
+int32_t walk_module(const struct unwind *unwind, uint64_t address);
+bool walk_is_code(const struct unwind *unwind, uint64_t address);
+
+/* Up to LEN bytes of code at ADDRESS, from memory or the module's file. */
+size_t walk_code(struct unwind *unwind, uint64_t address, void *to, size_t len);
+
+enum apply_result { APPLY_OK, APPLY_END, APPLY_NO_VALUE };
+
+/* Use ROW on REGS: the caller's registers, rip among them, and the CFA. END
+ * where the return address is undefined by rule. */
+enum apply_result walk_apply(struct unwind *unwind, const struct row *row,
+			     const struct registers *regs,
+			     struct registers *caller_out, uint64_t *cfa_out);
+
+#endif
