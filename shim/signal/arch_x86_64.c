@@ -11,20 +11,20 @@ enum {
 	GREG_RAX = 13,
 };
 
-/* The byte sequence by which gdb, libgcc and libunwind know a signal frame
- * that has no CFI. Unwinders look up a return address minus one, so a byte
+/* The byte sequence by which libgcc and libunwind know a signal frame that has
+ * no CFI, under the name by which gdb does. Unwinders look up a return address minus one, so a byte
  * that belongs to no function stands before it. */
 __asm__(".text\n"
 	"	nop\n"
 	"	.p2align 4, 0x90\n"
 	"	nop\n"
-	".globl zone_restorer\n"
-	".hidden zone_restorer\n"
-	".type zone_restorer, @function\n"
-	"zone_restorer:\n"
+	".globl __restore_rt\n"
+	".hidden __restore_rt\n"
+	".type __restore_rt, @function\n"
+	"__restore_rt:\n"
 	"	mov $15, %rax\n"
 	"	syscall\n"
-	".size zone_restorer, . - zone_restorer\n");
+	".size __restore_rt, . - __restore_rt\n");
 
 void save_registers(const ucontext_t *context)
 {

@@ -114,7 +114,7 @@ extern struct zone_stacks zone_stacks;
 /* The handler of every claimed signal: app first, then capture and death. */
 void crash_handler(int sig, siginfo_t *si, void *ucontext);
 /* Returns from a signal handler; the bytes that debuggers know. */
-void zone_restorer(void);
+void zone_restorer(void) __asm__("__restore_rt");
 /* Index of SIG among the claimed ones, or -1. */
 int claimed_index(int sig);
 /* The signal of claimed index I. */

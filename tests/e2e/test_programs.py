@@ -1,0 +1,129 @@
+"""Programs that nobody here wrote, unmodified: what is in their reports is
+what gdb finds in a core of the same crash."""
+
+import os
+import pathlib
+import signal
+import socket
+
+import lib
+
+PYTHON = ["/usr/bin/python3", "-c", "import ctypes; ctypes.string_at(0)"]
+BASH = ["/bin/bash", "-c", "kill -SEGV $$"]
+PERL_SENT = ["/usr/bin/perl", "-e", "kill 'SEGV', $$; sleep 9"]
+PERL_FAULT = ["/usr/bin/perl", "-e", "print unpack 'p', pack 'L!', 16"]
+
+
+def edge_pcs(meta, tid=None):
+    """pcs of a thread (else the crashing one) as the helper unwound it."""
+    thread = [t for t in meta["threads"] if t["tid"] == tid] \
+        if tid else meta["threads"]
+    return [int(frame[0], 16) for frame in thread[0]["frames"]]
+
+
+def check(argv, outcome, where, sig, threads=1):
+    meta = lib.user_stream(outcome.report)
+    assert outcome.signal == sig, f"{argv}: {outcome.status}"
+    assert (meta["tier"], meta["complete"]) == (1, True), \
+        f"{argv}: {meta['tier_reason']}"
+    assert len(meta["threads"]) >= threads, len(meta["threads"])
+    gdb = lib.gdb_frames(lib.core_in(where), argv[0])
+    for thread in meta["threads"]:
+        ours = edge_pcs(meta, thread["tid"])
+        theirs = gdb[thread["tid"]]
+        assert ours == theirs, \
+            f"{argv}, thread {thread['tid']}: {list(map(hex, ours))}, gdb " \
+            f"{list(map(hex, theirs))}"
+    return meta
+
+
+def crash(argv, sig):
+    """Under the shim and without: same status, and gdb's frames."""
+    lib.need_cores()
+    where = lib.temp_dir()
+    plain = lib.run_plain(argv, cores=True, cwd=lib.temp_dir())
+    shim = lib.run_under_shim(argv, cores=True, cwd=where)
+    assert shim.status == plain.status, f"{argv}: {shim.status}"
+    return check(argv, shim, where, sig)
+
+
+def test_python():
+    """python3: ctypes.string_at(0)"""
+    meta = crash(PYTHON, signal.SIGSEGV)
+    assert meta["reason"] == "null pointer read at 0x0", meta["reason"]
+
+
+def test_bash():
+    """bash: kill -SEGV $$"""
+    crash(BASH, signal.SIGSEGV)
+
+
+def test_perl():
+    """perl: kill 'SEGV', $$, and a real fault through unpack 'p'"""
+    crash(PERL_SENT, signal.SIGSEGV)
+    meta = crash(PERL_FAULT, signal.SIGSEGV)
+    assert meta["reason"] == "null pointer read at 0x10", meta["reason"]
+
+
+def test_sleep():
+    """sleep: killed with ABRT from outside"""
+    lib.need_cores()
+    where = lib.temp_dir()
+    argv = ["/bin/sleep", "60"]
+    with lib.start_under_shim(argv, cores=True, cwd=where) as process:
+        lib.wait_for(lambda: "clock_nanosleep" in pathlib.Path(
+            f"/proc/{process.pid}/wchan").read_text() or pathlib.Path(
+                f"/proc/{process.pid}/syscall").read_text().startswith("230"))
+        process.kill(signal.SIGABRT)
+        outcome = process.wait()
+    meta = check(argv, outcome, where, signal.SIGABRT)
+    assert meta["signal"]["sender"]["pid"] == os.getpid()
+
+
+def start_redis(where, env):
+    """redis-server in WHERE, answering on its socket: Process."""
+    lib.need("redis-server")
+    path = pathlib.Path(where) / "redis.sock"
+    process = lib.start_under_shim(
+        ["/usr/bin/redis-server", "--port", "0", "--unixsocket", path,
+         "--save", "", "--enable-debug-command", "local"], env, cores=True,
+        cwd=where)
+    lib.wait_for(path.exists, 20, "redis's socket")
+    return process, path
+
+
+def command(path, text):
+    """Send one inline command to redis; what it answers, if it does."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sock.sendall(text.encode() + b"\r\n")
+        return sock.recv(4096)
+
+
+@lib.deadline(180)
+def test_redis():
+    """redis-server: DEBUG SEGFAULT, its own crash report still printed"""
+    lib.need_cores()
+    where = lib.temp_dir()
+    process, path = start_redis(where, None)
+    with process:
+        try:
+            command(path, "DEBUG SEGFAULT")
+        except ConnectionError:
+            pass
+        outcome = process.wait()
+    assert b"crashed by signal: 11" in outcome.stdout, outcome.stdout
+    assert b"STACK TRACE" in outcome.stdout
+    meta = lib.user_stream(outcome.report)
+    assert (meta["tier"], meta["complete"]) == (1, True), meta["tier_reason"]
+    assert outcome.signal == signal.SIGSEGV
+    assert meta["signal"]["code_name"] == "SEGV_ACCERR", meta["signal"]
+    gdb = lib.gdb_frames(lib.core_in(where), "/usr/bin/redis-server")
+    # The core shows redis's handler at the end of its work; the report the
+    # fault that the handler was called for, which gdb has further out.
+    theirs = gdb[meta["threads"][0]["tid"]]
+    ours = edge_pcs(meta)
+    assert ours == theirs[-len(ours):], \
+        f"{list(map(hex, ours))}, gdb {list(map(hex, theirs))}"
+    for thread in meta["threads"][1:]:
+        assert edge_pcs(meta, thread["tid"]) == gdb[thread["tid"]]
