@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 {
 	size_t mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 	unsigned threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
-	int *volatile nowhere = NULL;
+	volatile int *volatile nowhere = NULL;
 	struct timespec now;
 
 	if (mib)
