@@ -60,6 +60,7 @@ ZONE_SRCS = \
 	shim/signal/witness.c
 
 SHIM_SRCS = \
+	shim/interpose/name.c \
 	shim/interpose/sigaction.c \
 	shim/interpose/thread.c \
 	shim/preload.c \
@@ -76,10 +77,12 @@ COLLECTOR_SRCS = \
 	collector/main.c
 
 SYMBOLIZER_SRCS = \
+	symbolizer/core.c \
 	symbolizer/lookup.c
 
 CLI_SRCS = \
-	symbolizer/cli/main.c
+	symbolizer/cli/main.c \
+	symbolizer/cli/stack.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \

@@ -59,7 +59,7 @@ static void register_main_thread(void)
 	int slot = slot_take();
 
 	if (slot >= 0)
-		slot_own(slot, (int32_t)sys0(gettid));
+		slot_own(slot, (int32_t)sys0(gettid), 0);
 }
 
 /* Put our handler where the disposition is at its default. One that is there

@@ -48,7 +48,9 @@ static void enter(struct thread_slot *slot)
 		.ss_size = zone.altstack_bytes,
 	};
 
-	slot_own((int)(slot - zone.slots), (int32_t)sys0(gettid));
+	/* A pthread_t is the thread pointer, in glibc and in musl. */
+	slot_own((int)(slot - zone.slots), (int32_t)sys0(gettid),
+		 (uintptr_t)__builtin_thread_pointer());
 	sys2(sigaltstack, &stack, NULL);
 }
 

@@ -35,7 +35,7 @@ void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 		slot = slot_take();
 		if (slot < 0)
 			return;
-		slot_own(slot, tid);
+		slot_own(slot, tid, 0);
 	}
 	fault = &zone.slots[slot].fault;
 	fault->signal = sig;

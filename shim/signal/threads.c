@@ -59,9 +59,11 @@ int slot_take(void)
 	return -1;
 }
 
-void slot_own(int slot, int32_t tid)
+void slot_own(int slot, int32_t tid, uintptr_t thread)
 {
 	zone.slots[slot].fault.signal = 0;
+	zone.slots[slot].thread = thread;
+	sys2(prctl, 16 /* PR_GET_NAME */, zone.slots[slot].name);
 	atomic_store(&zone.tids[slot], tid);
 }
 

@@ -63,6 +63,8 @@ struct thread_slot {
 	uintptr_t stack;  /* lowest address; 0: it has none of ours */
 	uintptr_t start;  /* what its creator asked for, */
 	uintptr_t argument; /* and with what */
+	uintptr_t thread;   /* its pthread_t */
+	char name[16];
 	struct first_fault fault;
 };
 
@@ -146,7 +148,9 @@ size_t copy_safely(uint64_t address, void *to, size_t len);
 int slot_find(int32_t tid);
 /* A free slot, marked as taken, or -1. Reuses that of a thread that is gone. */
 int slot_take(void);
-void slot_own(int slot, int32_t tid);
+/* Enter the calling thread, TID, into SLOT, with its name and its pthread_t,
+ * THREAD (0: not known). */
+void slot_own(int slot, int32_t tid, uintptr_t thread);
 void slot_free(int slot);
 /* Notice a fork: the child starts anew, with the calling thread alone. True
  * where we share our parent's memory (vfork) and must keep our hands off. */
