@@ -128,6 +128,9 @@ static bool refuse(pid_t pid, struct error *err)
 	long tracer;
 
 	read_proc(text, sizeof(text), "/proc/%d/status", pid);
+	if (!strstr(text, "\nVmSize:"))
+		return fail(err, ERR_REFUSED, "it has no memory: "
+			    "a kernel thread, or a process that has ended");
 	at = strstr(text, "\nTracerPid:\t");
 	tracer = at ? strtol(at + 12, NULL, 10) : 0;
 	if (tracer > 0)
