@@ -39,6 +39,7 @@ UNWIND_SRCS = \
 	lib/unwind/unwind.c
 
 PROC_SRCS = \
+	lib/proc/core.c \
 	lib/proc/maps.c \
 	lib/proc/stop.c
 
@@ -77,7 +78,6 @@ COLLECTOR_SRCS = \
 	collector/main.c
 
 SYMBOLIZER_SRCS = \
-	symbolizer/core.c \
 	symbolizer/lookup.c
 
 CLI_SRCS = \

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../lib/proc/core.h"
 #include "../../lib/proc/maps.h"
 #include "../../lib/proc/stop.h"
 #include "../../lib/unwind/unwind.h"
-#include "../core.h"
 #include "../print.h"
 #include "cli.h"
 

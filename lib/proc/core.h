@@ -1,10 +1,10 @@
 /* An ELF core, the kernel's or gcore's, as a report without frames: threads
  * with registers, memory, and maps and modules made from what it says. What
  * was not dumped of a file is left to be found by build-id. */
-#ifndef EPITAPH_SYMBOLIZER_CORE_H
-#define EPITAPH_SYMBOLIZER_CORE_H
+#ifndef EPITAPH_PROC_CORE_H
+#define EPITAPH_PROC_CORE_H
 
-#include "../lib/report/report.h"
+#include "../report/report.h"
 
 /* The file as it lies in memory. */
 struct core {

@@ -1,6 +1,6 @@
 /* Reading ELF cores. Runs in the command line. Nobody vouches for a core: it
- * is read through the bounded reader, and its counts are held to limits.
- * Layouts: elf(5), the kernel's fs/binfmt_elf.c and struct elf_prstatus. */
+ * is read through the bounded reader, and its counts are held to limits. (Not
+ * by libelf: it would look at sections, which a core has not got.) Layouts: elf(5), the kernel's fs/binfmt_elf.c and struct elf_prstatus. */
 #include "core.h"
 
 #include <elf.h>
@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/proc/maps.h"
-#include "../lib/report/bytes.h"
+#include "../report/bytes.h"
+#include "maps.h"
 
 enum {
 	MAX_SEGMENTS = 1 << 17, /* vm.max_map_count is 65,530 */
