@@ -163,7 +163,7 @@ $(B)/asan/%.o: %.c Makefile
 $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
-		-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
+		-Wl,-z,noseparate-code -Wl,--hash-style=both -Wl,-soname,libepitaph.so \
 		-Wl,--version-script=shim/exports.map
 
 # Only what a crash needs: stopping and naming are for others.

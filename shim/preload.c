@@ -26,11 +26,6 @@ uintptr_t real_address(struct real *real)
 	return address;
 }
 
-static void guard(void *page)
-{
-	sys3(mprotect, page, ZONE_PAGE, PROT_NONE);
-}
-
 static void prepare_stacks(void)
 {
 	stack_t stack = {
@@ -38,9 +33,7 @@ static void prepare_stacks(void)
 		.ss_size = ZONE_ALTSTACK,
 	};
 
-	guard(zone_stacks.guard0);
-	guard(zone_stacks.guard1);
-	guard(zone_stacks.guard2);
+	sys3(mprotect, zone_stacks.guard0, ZONE_PAGE, PROT_NONE);
 	sys2(sigaltstack, &stack, NULL);
 }
 

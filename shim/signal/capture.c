@@ -25,19 +25,35 @@ int64_t clock_ns(int clock)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
+/* Where TID's faults are remembered; NULL where there are too many threads. */
+static struct first_fault *fault_of(int32_t tid)
 {
-	int32_t tid = (int32_t)sys0(gettid);
 	int slot = slot_find(tid);
-	struct first_fault *fault;
+	uint32_t i;
 
 	if (slot < 0) {
 		slot = slot_take();
 		if (slot < 0)
-			return;
+			return NULL;
 		slot_own(slot, tid, 0);
 	}
-	fault = &zone.slots[slot].fault;
+	if (zone.slots[slot].fault)
+		return &zone.faults[zone.slots[slot].fault];
+	i = atomic_fetch_add(&zone.nfaults, 1) + 1;
+	if (i >= ZONE_MAX_FAULTS) {
+		atomic_store(&zone.nfaults, ZONE_MAX_FAULTS);
+		return NULL;
+	}
+	zone.slots[slot].fault = i;
+	return &zone.faults[i];
+}
+
+void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
+{
+	struct first_fault *fault = fault_of((int32_t)sys0(gettid));
+
+	if (!fault)
+		return;
 	fault->signal = sig;
 	fault->context = (uint64_t)(uintptr_t)context;
 	zone_copy(fault->siginfo, si, sizeof(fault->siginfo));
@@ -77,9 +93,9 @@ static const struct first_fault *earlier_fault(const ucontext_t *context,
 	int slot = slot_find(tid);
 	const struct first_fault *fault;
 
-	if (slot < 0)
+	if (slot < 0 || !zone.slots[slot].fault)
 		return NULL;
-	fault = &zone.slots[slot].fault;
+	fault = &zone.faults[zone.slots[slot].fault];
 	if (still_handling(fault, context_sp(context)))
 		return fault;
 	if (fault->signal == SIGABRT && zone.record.pid == 1 &&

@@ -22,14 +22,6 @@ enum {
 /* The environment of the program as the shim saw it at start, copied because
  * programs overwrite their environment to change their title. */
 struct crash_settings {
-	char url[512];
-	char token[256];
-	char spool[1024];
-	char state_home[512];
-	char home[512];
-	char release[256];
-	char tags[1024];
-	char helper[1024];
 	uint64_t spool_max;
 	int64_t stack_bytes; /* -1: the defaults of contract.md */
 	uint32_t threads;
@@ -37,6 +29,14 @@ struct crash_settings {
 	uint32_t sanitize;
 	uint32_t to_stderr;
 	uint32_t capture_first;
+	char helper[1024];
+	char home[512];
+	char state_home[512];
+	char url[512];
+	char token[256];
+	char spool[1024];
+	char release[256];
+	char tags[1024];
 };
 
 enum crash_thread_state {
@@ -58,10 +58,11 @@ struct crash_record {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t size;
-	struct crash_settings settings;
+	/* Filled at start, on one page: each page touched costs a fault. */
 	uint64_t main_stack_end; /* address of the argc word */
 	uint64_t auxv;           /* address */
 	int64_t started_ns;      /* CLOCK_BOOTTIME when the shim was loaded */
+	struct crash_settings settings;
 
 	char id[40];
 	int64_t time_ns;  /* CLOCK_REALTIME at the crash */

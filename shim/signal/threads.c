@@ -61,9 +61,11 @@ int slot_take(void)
 
 void slot_own(int slot, int32_t tid, uintptr_t thread)
 {
-	zone.slots[slot].fault.signal = 0;
+	if (zone.slots[slot].fault)
+		zone.faults[zone.slots[slot].fault].signal = 0;
 	zone.slots[slot].thread = thread;
-	sys2(prctl, 16 /* PR_GET_NAME */, zone.slots[slot].name);
+	if (thread)
+		sys2(prctl, 16 /* PR_GET_NAME */, zone.slots[slot].name);
 	atomic_store(&zone.tids[slot], tid);
 }
 

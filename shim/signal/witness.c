@@ -5,6 +5,7 @@
  * and goes as soon as the helper needs it no more. */
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/utsname.h>
@@ -129,6 +130,7 @@ void run_witness(void)
 	if (zone.dumpable != 1)
 		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
 	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
+	sys3(mprotect, zone_stacks.guard1, ZONE_PAGE, PROT_NONE);
 	shorten_slice();
 	atomic_store(&zone.order, ORDER_UNKNOWN);
 	atomic_store(&zone.gate, GATE_SHUT);

@@ -23,6 +23,7 @@ enum {
 	ZONE_WITNESS_STACK = 32768,
 	ZONE_EXEC_STACK = 16384,
 	ZONE_MAX_THREADS = 4096, /* registered threads; more go unregistered */
+	ZONE_MAX_FAULTS = 1024,  /* threads whose first fault is remembered */
 	KERNEL_SIGSET = 8,       /* bytes */
 };
 
@@ -65,10 +66,12 @@ struct thread_slot {
 	uintptr_t argument; /* and with what */
 	uintptr_t thread;   /* its pthread_t */
 	char name[16];
-	struct first_fault fault;
+	uint32_t fault;     /* index into zone.faults; 0: none */
 };
 
+/* The order matters at start: what is written then lies on two pages. */
 struct zone {
+	struct crash_record record;
 	bool ready; /* handlers are installed */
 	_Atomic int32_t pid;
 	_Atomic uint32_t *wiped; /* 0 after a fork, shared after a vfork */
@@ -81,10 +84,11 @@ struct zone {
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
 	int32_t progress[2];     /* ends of the helper's pipe */
 	struct virtual_action actions[CLAIMED_COUNT];
+	_Atomic uint32_t nfaults;
 	_Atomic uint32_t nslots; /* slots ever used */
 	_Atomic int32_t tids[ZONE_MAX_THREADS]; /* 0: free, < 0: taken */
 	struct thread_slot slots[ZONE_MAX_THREADS];
-	struct crash_record record;
+	struct first_fault faults[ZONE_MAX_FAULTS];
 };
 
 /* What the crashing thread waits on. The kernel writes GATE_DEAD when the
@@ -98,9 +102,8 @@ enum order { ORDER_UNKNOWN, ORDER_DEATH, ORDER_REPORT };
 struct zone_stacks {
 	uint8_t guard0[ZONE_PAGE];
 	uint8_t alternate[ZONE_ALTSTACK];
-	uint8_t guard1[ZONE_PAGE];
+	uint8_t guard1[ZONE_PAGE]; /* shut only once there is a witness */
 	uint8_t witness[ZONE_WITNESS_STACK];
-	uint8_t guard2[ZONE_PAGE];
 	uint8_t exec[ZONE_EXEC_STACK];
 	uint8_t wiped[ZONE_PAGE];
 };
