@@ -78,11 +78,34 @@ COLLECTOR_SRCS = \
 	collector/main.c
 
 SYMBOLIZER_SRCS = \
-	symbolizer/lookup.c
+	symbolizer/child.c \
+	symbolizer/demangle.c \
+	symbolizer/dwarf.c \
+	symbolizer/elffile.c \
+	symbolizer/finder.c \
+	symbolizer/lookup.c \
+	symbolizer/print_json.c \
+	symbolizer/print_text.c \
+	symbolizer/rewind.c \
+	symbolizer/scopes.c \
+	symbolizer/symbolize.c \
+	symbolizer/symtab.c \
+	symbolizer/worker.c
 
 CLI_SRCS = \
+	symbolizer/cli/api.c \
+	symbolizer/cli/common.c \
+	symbolizer/cli/dmp.c \
+	symbolizer/cli/flush.c \
+	symbolizer/cli/http_curl.c \
+	symbolizer/cli/input.c \
+	symbolizer/cli/install.c \
+	symbolizer/cli/list.c \
 	symbolizer/cli/main.c \
-	symbolizer/cli/stack.c
+	symbolizer/cli/run.c \
+	symbolizer/cli/show.c \
+	symbolizer/cli/stack.c \
+	symbolizer/cli/symbolize.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
@@ -90,7 +113,8 @@ UNIT_TESTS = \
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
-	menu
+	menu \
+	stacks
 
 # One of C++, with a library; and the same source built to other addresses.
 KNOWN = \
@@ -124,7 +148,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 # The helper is static: nothing to relocate, nothing to look up at a crash.
 HELPER_LIBS = -ldw -lelf -lz -llzma -lbz2 -ljansson -lmd
 COLLECTOR_LIBS = -lmicrohttpd -lsqlite3 -ljansson -lseccomp -lz -lmd
-CLI_LIBS = -ldw -lelf -lz -ljansson -lmd -lcurl -liberty
+CLI_LIBS = -ldw -lelf -lz -llzma -ljansson -lmd -liberty
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 asan = $(patsubst %.c,$(B)/asan/%.o,$(1))

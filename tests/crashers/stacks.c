@@ -1,0 +1,184 @@
+/* Stacks of known shape to look at from outside: `stacks NAME [N]` builds one,
+ * says "ready" and waits. Frames are never inlined and never tail calls. Each
+ * NAME that ends in -die crashes at the bottom instead. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FRAME __attribute__((noinline, noclone)) static
+
+static volatile int depth_left, sink;
+static void (*volatile bottom)(void);
+static void (*volatile nowhere)(void);
+static uint8_t *volatile code;
+
+/* Keeps a call from being the last thing that a function does. */
+#define AFTERWARDS() (sink++)
+
+FRAME void wait_here(void)
+{
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+FRAME void recurse(void)
+{
+	if (depth_left-- > 0)
+		recurse();
+	else
+		bottom();
+	AFTERWARDS();
+}
+
+FRAME void call_nowhere(void)
+{
+	nowhere();
+	AFTERWARDS();
+}
+
+FRAME void on_signal(int signal)
+{
+	(void)signal;
+	recurse();
+	AFTERWARDS();
+}
+
+/* A second signal inside the first one's handler. */
+FRAME void on_outer_signal(int signal)
+{
+	(void)signal;
+	raise(SIGUSR2);
+	AFTERWARDS();
+}
+
+FRAME void handle(int signal, void (*handler)(int))
+{
+	static char stack[65536];
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction action = { .sa_handler = handler,
+				    .sa_flags = SA_ONSTACK };
+
+	sigaltstack(&alternate, NULL);
+	sigaction(signal, &action, NULL);
+}
+
+FRAME void deep(void)
+{
+	recurse();
+	AFTERWARDS();
+}
+
+FRAME void in_handler(void)
+{
+	handle(SIGUSR1, on_signal);
+	raise(SIGUSR1);
+	AFTERWARDS();
+}
+
+FRAME void nested_handlers(void)
+{
+	handle(SIGUSR1, on_outer_signal);
+	handle(SIGUSR2, on_signal);
+	raise(SIGUSR1);
+	AFTERWARDS();
+}
+
+/* A call through a null pointer, seen from the handler of the fault. */
+FRAME void null_call(void)
+{
+	handle(SIGSEGV, on_signal);
+	call_nowhere();
+	AFTERWARDS();
+}
+
+/* push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret, where no unwind table
+ * knows of it. */
+FRAME void through_jit(void)
+{
+	static const uint8_t bytes[] = {
+		0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3,
+	};
+	void (*enter)(void (*)(void));
+
+	code = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memcpy(code, bytes, sizeof(bytes));
+	mprotect(code, 4096, PROT_READ | PROT_EXEC);
+	memcpy(&enter, (uint8_t *const *)&code, sizeof(enter));
+	enter(recurse);
+	AFTERWARDS();
+}
+
+/* In the program's own text, no table either, and no frame pointer: what has
+ * pushed nothing leaves the return address on top. */
+__asm__(".text\n"
+	".type bare_leaf, @function\n"
+	"bare_leaf:\n"
+	"	movl $0, %eax\n"
+	"	ud2\n"
+	"	ret\n"
+	".size bare_leaf, . - bare_leaf\n");
+void bare_leaf(void);
+
+FRAME void no_table(void)
+{
+	handle(SIGILL, on_signal);
+	bare_leaf();
+	AFTERWARDS();
+}
+
+/* Another stack for the rest of the walk, and many registers saved on it. */
+static void *run_thread(void *unused)
+{
+	(void)unused;
+	recurse();
+	AFTERWARDS();
+	return NULL;
+}
+
+FRAME void in_thread(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, run_thread, NULL);
+	pthread_join(thread, NULL);
+	AFTERWARDS();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+		void (*bottom)(void);
+	} table[] = {
+		{ "deep", deep, wait_here },
+		{ "deep-die", deep, abort },
+		{ "handler", in_handler, wait_here },
+		{ "handler-die", in_handler, call_nowhere },
+		{ "jit", through_jit, wait_here },
+		{ "nested", nested_handlers, wait_here },
+		{ "no-table", no_table, wait_here },
+		{ "null-call", null_call, wait_here },
+		{ "null-call-die", call_nowhere, NULL },
+		{ "thread", in_thread, wait_here },
+	};
+
+	depth_left = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 3;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], table[i].name) != 0)
+			continue;
+		bottom = table[i].bottom;
+		table[i].run();
+		return 0;
+	}
+	fprintf(stderr, "stacks: no such name\n");
+	return 2;
+}
