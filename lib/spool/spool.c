@@ -232,7 +232,7 @@ static void sync_dir(const struct spool *spool)
 bool spool_put(struct spool *spool, const char *id, const void *bytes,
 	       size_t len, uint64_t max, struct error *err)
 {
-	char name[NAME_LEN], aside[NAME_LEN + 1];
+	char name[NAME_LEN], aside[NAME_LEN];
 	int fd;
 
 	if (len > max)
@@ -241,7 +241,7 @@ bool spool_put(struct spool *spool, const char *id, const void *bytes,
 			    (unsigned long long)max);
 	make_room(spool, len, max);
 	file_name(id, name);
-	snprintf(aside, sizeof(aside), ".%s", name);
+	snprintf(aside, sizeof(aside), ".%.36s.part", id);
 	fd = openat(spool->dir, aside,
 		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
