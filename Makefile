@@ -109,7 +109,17 @@ CLI_SRCS = \
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
-	bytes
+	bytes \
+	dumps \
+	fingerprint \
+	gzip \
+	meta \
+	minidump \
+	mutate_minidump \
+	report \
+	siginfo \
+	utf \
+	uuid
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
@@ -179,6 +189,8 @@ $(B)/obj/shim/%.o: shim/%.c Makefile
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(PROJECT) -c -o $@ $<
+
+$(B)/asan/tests/%.o: PROJECT += -DTESTS='"$(CURDIR)/tests"'
 
 $(B)/asan/%.o: %.c Makefile
 	@mkdir -p $(@D)

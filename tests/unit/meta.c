@@ -1,0 +1,223 @@
+/* The JSON stream: strict about what it knows, indifferent to the rest, and
+ * bounded before jansson sees it. */
+#include "../../lib/report/bytes.h"
+#include "../../lib/report/meta.h"
+#include "mutate.h"
+#include "sample.h"
+#include "test.h"
+
+/* A report with threads and modules, into which a stream may be decoded. */
+static void make(struct report *r)
+{
+	report_init(r, NULL);
+	sample_modules(r);
+	r->nthreads = 1;
+	r->threads = report_alloc(r, sizeof(struct thread));
+	r->threads[0].tid = 7;
+}
+
+static bool decodes(const char *json, size_t len, struct error *err)
+{
+	struct report r;
+	bool ok;
+
+	make(&r);
+	ok = meta_decode(json, len, &r, err);
+	report_free(&r);
+	return ok;
+}
+
+static void refuses(const char *json, enum error_code code, const char *text)
+{
+	struct error err = { ERR_NONE, "" };
+
+	CHECK(!decodes(json, strlen(json), &err));
+	CHECK_NUMBER(err.code, code);
+	if (!CHECK(strstr(err.text, text) != NULL))
+		printf("# %s: %s\n", json, err.text);
+}
+
+static void refuses_wrong_types(void)
+{
+	refuses("[]", ERR_BAD_DATA, "not in an object");
+	refuses("{\"id\":1}", ERR_BAD_DATA, "\"id\" is not a string");
+	refuses("{\"tier\":\"1\"}", ERR_BAD_DATA, "\"tier\" is not an int");
+	refuses("{\"tier\":6}", ERR_BAD_DATA, "\"tier\" is not within");
+	refuses("{\"tier\":1.0}", ERR_BAD_DATA, "\"tier\" is not an int");
+	refuses("{\"complete\":0}", ERR_BAD_DATA, "not true or false");
+	refuses("{\"host\":[]}", ERR_BAD_DATA, "\"host\" is not an object");
+	refuses("{\"process\":{\"pid\":-1}}", ERR_BAD_DATA, "not within");
+	refuses("{\"process\":{\"pid\":4294967296}}", ERR_BAD_DATA,
+		"not within");
+	refuses("{\"process\":{\"args\":[1]}}", ERR_BAD_DATA,
+		"not an array of strings");
+	refuses("{\"process\":{\"tags\":{\"a\":1}}}", ERR_BAD_DATA,
+		"not an object of strings");
+	refuses("{\"signal\":{\"address\":16}}", ERR_BAD_DATA,
+		"not a string");
+	refuses("{\"threads\":[1]}", ERR_BAD_DATA, "an array of objects");
+}
+
+static void refuses_wrong_text(void)
+{
+	refuses("", ERR_BAD_DATA, "JSON");
+	refuses("{", ERR_BAD_DATA, "JSON");
+	refuses("{}x", ERR_BAD_DATA, "JSON");
+	refuses("{\"a\":1,\"a\":2}", ERR_BAD_DATA, "JSON");
+	refuses("{\"a\":\"\xff\"}", ERR_BAD_DATA, "JSON");
+	refuses("{\"a\":\"\\u0000\"}", ERR_BAD_DATA, "JSON");
+	refuses("{\"id\":\"../../../../etc/passwd\"}", ERR_BAD_DATA,
+		"not a UUIDv7");
+	refuses("{\"fingerprint\":{\"exact\":\"00\"}}", ERR_BAD_DATA,
+		"not a fingerprint");
+	refuses("{\"signal\":{\"address\":\"16\"}}", ERR_BAD_DATA,
+		"not a hex");
+	refuses("{\"signal\":{\"address\":\"0x\"}}", ERR_BAD_DATA,
+		"not a hex");
+	refuses("{\"signal\":{\"address\":\"0x00000000000000001\"}}",
+		ERR_BAD_DATA, "not a hex");
+	refuses("{\"epitaph\":2}", ERR_UNSUPPORTED, "version 2");
+}
+
+static void refuses_wrong_frames(void)
+{
+	static const char *const wrong[] = {
+		"1", "[]", "[\"0x1\",\"0x2\",0]",
+		"[\"0x1\",\"0x2\",0,\"cfi\",1]", "[\"0x1\",\"0x2\",3,\"cfi\"]",
+		"[\"0x1\",\"0x2\",-2,\"cfi\"]", "[\"0x1\",\"0x2\",0,\"luck\"]",
+		"[1,\"0x2\",0,\"cfi\"]", "[\"0x1\",\"0x2\",4294967296,\"cfi\"]",
+	};
+	char json[256];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(json, sizeof(json),
+			 "{\"threads\":[{\"tid\":7,\"frames\":[%s]}]}",
+			 wrong[i]);
+		refuses(json, ERR_BAD_DATA, "not an array of frames");
+	}
+}
+
+static void ignores_what_it_does_not_know(void)
+{
+	static const char json[] =
+		"{\"epitaph\":1,\"novel\":{\"x\":[1,2.5,null]},\"tier\":null,"
+		"\"threads\":[{\"tid\":8,\"frames\":7},{\"frames\":[]}]}";
+	struct error err = { ERR_NONE, "" };
+
+	if (!CHECK(decodes(json, sizeof(json) - 1, &err)))
+		printf("# %s\n", err.text);
+}
+
+/* N times OPEN, then N times CLOSE, within an object. */
+static void nested_is_refused(size_t n, const char *open, const char *close,
+			      size_t step, enum error_code code)
+{
+	struct error err = { ERR_NONE, "" };
+	struct writer w;
+
+	writer_init(&w, (size_t)32 << 20);
+	writer_bytes(&w, "{\"a\":[", 6);
+	for (size_t i = 0; i < n; i += step) {
+		for (size_t k = 0; k < step; k++)
+			writer_bytes(&w, open, strlen(open));
+		for (size_t k = 0; k < step; k++)
+			writer_bytes(&w, close, strlen(close));
+		writer_bytes(&w, ",", 1);
+	}
+	writer_bytes(&w, "1]}", 3);
+	CHECK(!decodes((const char *)w.bytes, w.len, &err));
+	CHECK_NUMBER(err.code, code);
+	writer_fini(&w);
+}
+
+static void refuses_what_would_grow(void)
+{
+	nested_is_refused(100000, "[", "]", 100000, ERR_BAD_DATA);
+	nested_is_refused(8, "[", "]", 8, ERR_BAD_DATA);
+	nested_is_refused(20000, "{", "}", 1, ERR_TOO_LARGE);
+	nested_is_refused(200000, "[", "]", 1, ERR_TOO_LARGE);
+	nested_is_refused(1100000, "0", "0", 1, ERR_TOO_LARGE);
+	nested_is_refused(9000000, "0", "0", 1, ERR_TOO_LARGE);
+}
+
+static void brackets_in_strings_do_not_count(void)
+{
+	static const char json[] =
+		"{\"message\":\"[[[[[[[[[[{{{{{{{{{{\\\"[[[[[[\\\\\"}";
+	struct error err = { ERR_NONE, "" };
+
+	if (!CHECK(decodes(json, sizeof(json) - 1, &err)))
+		printf("# %s\n", err.text);
+}
+
+static void keeps_all_64_bits(void)
+{
+	struct report a, b;
+	size_t len = 0;
+	char *json;
+
+	make(&a);
+	make(&b);
+	a.address = UINT64_MAX;
+	a.has_address = true;
+	a.time_ms = INT64_MAX;
+	json = meta_encode(&a, &len);
+	if (CHECK(json != NULL && meta_decode(json, len, &b, NULL))) {
+		CHECK_NUMBER(b.address, UINT64_MAX);
+		CHECK_NUMBER(b.time_ms, INT64_MAX);
+	}
+	free(json);
+	report_free(&a);
+	report_free(&b);
+}
+
+static size_t decoded, refused;
+
+static void try_mutation(const uint8_t *bytes, size_t len)
+{
+	struct error err = { ERR_NONE, "" };
+
+	if (decodes((const char *)bytes, len, &err)) {
+		decoded++;
+		return;
+	}
+	refused++;
+	CHECK(err.code != ERR_NONE && err.code != ERR_NO_MEMORY);
+}
+
+static void mutations_do_no_harm(void)
+{
+	struct report r;
+	size_t len = 0;
+	char *json;
+
+	sample_make(&r);
+	json = meta_encode(&r, &len);
+	mutate_all((const uint8_t *)json, len, try_mutation);
+	printf("# %zu bytes: %zu mutations decoded, %zu refused\n", len,
+	       decoded, refused);
+	CHECK(decoded > len && refused > len);
+	free(json);
+	report_free(&r);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{ "a known key of the wrong type is refused",
+		  refuses_wrong_types },
+		{ "text that is wrong in itself is refused",
+		  refuses_wrong_text },
+		{ "frames that are wrong are refused", refuses_wrong_frames },
+		{ "unknown keys, threads and nulls are ignored",
+		  ignores_what_it_does_not_know },
+		{ "text that would grow in memory is refused",
+		  refuses_what_would_grow },
+		{ "brackets within strings do not count",
+		  brackets_in_strings_do_not_count },
+		{ "numbers keep all their 64 bits", keeps_all_64_bits },
+		{ "no mutation of a stream does harm", mutations_do_no_harm },
+	};
+
+	return TEST_RUN(tests);
+}
