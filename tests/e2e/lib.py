@@ -508,6 +508,13 @@ def plain_dump(report):
 # The collector
 
 
+def symbolize_at(collector, report_id):
+    """What COLLECTOR says of a report: as symbolize() of the same."""
+    answer = collector.get(f"/api/v1/reports/{report_id}")
+    assert answer.status == 200, answer
+    return answer.json()
+
+
 class Response(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
