@@ -113,11 +113,13 @@ UNIT_TESTS = \
 	dumps \
 	fingerprint \
 	gzip \
+	http \
 	meta \
 	minidump \
 	mutate_minidump \
 	report \
 	siginfo \
+	spool \
 	utf \
 	uuid
 
@@ -308,6 +310,9 @@ clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# Objects that only a pattern names are kept, or each check builds them anew.
+.SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
 	crashers demo fresh install lint unit
