@@ -8,6 +8,8 @@ LDFLAGS =
 PREFIX = /usr/local
 DESTDIR =
 B = build
+CLANG = clang
+FUZZ_SECONDS = 20
 
 # Lists: one name per line, sorted.
 REPORT_SRCS = \
@@ -96,6 +98,11 @@ CLI_SRCS = \
 	symbolizer/cli/api.c \
 	symbolizer/cli/common.c \
 	symbolizer/cli/dmp.c \
+	symbolizer/cli/doctor.c \
+	symbolizer/cli/doctor_child.c \
+	symbolizer/cli/doctor_collector.c \
+	symbolizer/cli/doctor_host.c \
+	symbolizer/cli/doctor_probe.c \
 	symbolizer/cli/flush.c \
 	symbolizer/cli/http_curl.c \
 	symbolizer/cli/input.c \
@@ -110,6 +117,7 @@ CLI_SRCS = \
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
 	bytes \
+	corpus \
 	dumps \
 	fingerprint \
 	gzip \
@@ -122,6 +130,14 @@ UNIT_TESTS = \
 	spool \
 	utf \
 	uuid
+
+# Fuzz targets: tests/fuzz/NAME.c each, with tests/fuzz/corpus/NAME. `make
+# fuzz` needs clang; tests/unit/corpus.c replays what is kept without it.
+FUZZ_TARGETS = \
+	gzip \
+	meta \
+	minidump \
+	reason
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
@@ -162,10 +178,15 @@ HELPER_LIBS = -ldw -lelf -lz -llzma -lbz2 -ljansson -lmd
 COLLECTOR_LIBS = -lmicrohttpd -lsqlite3 -ljansson -lseccomp -lz -lmd
 CLI_LIBS = -ldw -lelf -lz -llzma -ljansson -lmd -liberty
 
+FUZZ = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_FLAGS = -rss_limit_mb=1024 -malloc_limit_mb=300 -timeout=10 \
+	-max_len=16384 -print_final_stats=1
+
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 asan = $(patsubst %.c,$(B)/asan/%.o,$(1))
 
 LIB_SRCS = $(REPORT_SRCS) $(UNWIND_SRCS) $(PROC_SRCS) $(SPOOL_SRCS)
+FUZZ_BINS = $(patsubst %,$(B)/fuzz/%,$(FUZZ_TARGETS))
 UNIT_BINS = $(patsubst %,$(B)/unit/%,$(UNIT_TESTS))
 
 CRASHER_BINS = $(patsubst %,$(B)/crashers/%,$(CRASHERS))
@@ -306,6 +327,32 @@ install: all
 		install -m 644 docs/man/*.$$section \
 			$(DESTDIR)$(PREFIX)/share/man/man$$section; done
 
+$(B)/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CLANG) -O1 -g $(STD) $(WARN) $(DEPS) $(FUZZ) \
+		-fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
+		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(REPORT_SRCS))
+	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ -ljansson -lz -lmd
+
+$(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ -ljansson -lz -lmd
+
+# New inputs stay in build/; the corpus in the tree is kept small by hand.
+fuzz: $(FUZZ_BINS)
+	@for name in $(FUZZ_TARGETS); do \
+		mkdir -p $(B)/fuzz/corpus/$$name && \
+		$(B)/fuzz/$$name $(FUZZ_FLAGS) \
+			-artifact_prefix=$(B)/fuzz/$$name- \
+			-max_total_time=$(FUZZ_SECONDS) \
+			$(B)/fuzz/corpus/$$name tests/fuzz/corpus/$$name \
+			|| exit 1; done
+
+fuzz-seeds: $(B)/fuzz/seed
+	$< tests/fuzz/corpus
+
 clean:
 	rm -rf $(B)
 
@@ -315,4 +362,4 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh install lint unit
+	crashers demo fresh fuzz fuzz-seeds install lint unit

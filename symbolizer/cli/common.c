@@ -1,0 +1,111 @@
+/* What the verbs share: messages, colour, progress. */
+#include "cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../print.h"
+
+enum {
+	PROGRESS_AFTER_MS = 1000, /* nobody needs a bar for less */
+	PROGRESS_EVERY_MS = 100,
+	PROGRESS_WIDTH = 30,
+};
+
+static void message(const char *verb, const char *object, const char *reason)
+{
+	fprintf(stderr, "epitaph: %s%s", verb, object ? " " : "");
+	print_escaped(stderr, object ? object : "");
+	fputs(": ", stderr);
+	print_escaped(stderr, reason);
+	fputc('\n', stderr);
+}
+
+int cli_fail(const char *verb, const char *object, const struct error *err)
+{
+	message(verb, object, err->text);
+	return CLI_FAILED;
+}
+
+int cli_failf(const char *verb, const char *object, const char *format, ...)
+{
+	char reason[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	message(verb, object, reason);
+	return CLI_FAILED;
+}
+
+int cli_usage(const char *verb, const char *format, ...)
+{
+	char reason[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	message(verb, NULL, reason);
+	fprintf(stderr, "epitaph %s --help says how it is used\n", verb);
+	return CLI_USAGE;
+}
+
+bool cli_add_dir(struct cli_options *options, const char *dir)
+{
+	size_t max = sizeof(options->dirs) / sizeof(options->dirs[0]);
+
+	if (options->ndirs == max)
+		return false;
+	options->dirs[options->ndirs++] = dir;
+	return true;
+}
+
+bool cli_color(FILE *to)
+{
+	const char *no = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	return isatty(fileno(to)) && !(no && *no) && term &&
+	       strcmp(term, "dumb") != 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t progress_begin_ms, progress_drawn_ms;
+
+void cli_progress(const char *what, size_t done, size_t total)
+{
+	int64_t now = now_ms();
+	int full;
+
+	if (progress_begin_ms == 0)
+		progress_begin_ms = now;
+	if (total == 0 || now - progress_begin_ms < PROGRESS_AFTER_MS ||
+	    now - progress_drawn_ms < PROGRESS_EVERY_MS ||
+	    !isatty(STDERR_FILENO))
+		return;
+	progress_drawn_ms = now;
+	full = (int)(done * PROGRESS_WIDTH / total);
+	fprintf(stderr, "\r%s [%.*s%*s] %zu/%zu\033[K", what, full,
+		"##############################", PROGRESS_WIDTH - full, "",
+		done, total);
+	fflush(stderr);
+}
+
+void cli_progress_end(void)
+{
+	if (progress_drawn_ms)
+		fputs("\r\033[K", stderr);
+	progress_begin_ms = progress_drawn_ms = 0;
+}

@@ -1,0 +1,198 @@
+/* The command line: which verb, and its help. One process per command; its
+ * arguments are the user's, and what it reads besides is checked by the verbs.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage; /* behind "epitaph NAME" */
+	const char *what;  /* one line */
+	const char *help;  /* the rest, with an example */
+};
+
+static const char collector_help[] =
+	"  -c, --collector URL  http://, https:// or http+unix:///PATH\n"
+	"                       (else EPITAPH_URL, else "
+	"http://127.0.0.1:7350)\n"
+	"      --token-file F   file with the collector's token (else "
+	"EPITAPH_TOKEN)\n";
+
+static const char symbols_help[] =
+	"  -S, --symbols DIR    where symbols may be: a store, a tree by\n"
+	"                       build-id, or a folder of files; repeatable,\n"
+	"                       searched first\n";
+
+static const struct verb verbs[] = {
+	{
+		"doctor", cli_doctor,
+		"[-c URL] [-s DIR] [-S DIR]... [--json]",
+		"say what works on this machine, and what to do where not",
+		"      --json           one JSON document\n"
+		"\n"
+		"Crashes a child under the shim and looks at its report. Exit\n"
+		"status 0 if a complete report of tier 1 can be had here.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph doctor\n",
+	},
+	{
+		"dmp", cli_dmp, "[-c URL] FILE|REPORT -o OUT",
+		"write the plain minidump of a report, for lldb and others",
+		"  -o, --output OUT     where to; - is stdout\n"
+		"\n"
+		"FILE is a report on disk; otherwise REPORT is an id, asked of "
+		"the\ncollector.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph dmp /var/spool/epitaph/0199*.dmp.gz -o crash.dmp\n"
+		"  lldb -c crash.dmp\n",
+	},
+	{
+		"flush", cli_flush, "[-c URL] [-s DIR] [--id ID]",
+		"ship what lies in the spool",
+		"  -s, --spool DIR      the spool (else EPITAPH_SPOOL, else "
+		"its default)\n"
+		"      --id ID          this report only\n"
+		"\n"
+		"Example:\n"
+		"  epitaph flush -c https://crashes.example.org\n",
+	},
+	{
+		"list", cli_list,
+		"[-c URL] [--status STATUS] [--limit N] [--json] [QUERY]",
+		"list the collector's groups, newest first",
+		"      --status STATUS  only those\n"
+		"      --limit N        at most N groups (50)\n"
+		"      --json           the collector's JSON\n"
+		"\n"
+		"Example:\n"
+		"  epitaph list SIGSEGV\n",
+	},
+	{
+		"run", cli_run,
+		"[-c URL] [-s DIR] [-t KEY=VALUE]... [-r RELEASE] [--] "
+		"PROGRAM [ARG...]",
+		"exec a program under the shim",
+		"  -c, --collector URL  where its crashes go (else EPITAPH_URL;"
+		"\n"
+		"                       with neither they stay in the spool)\n"
+		"  -s, --spool DIR      its spool (else EPITAPH_SPOOL, else its"
+		"\n"
+		"                       default)\n"
+		"  -t, --tag KEY=VALUE  a tag of its reports; repeatable\n"
+		"  -r, --release NAME   its release\n"
+		"\n"
+		"The exit status is the program's own; 126 or 127 where it "
+		"cannot be\nrun.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph run -r 1.4.2 -t zone=eu -- ./server --port 80\n",
+	},
+	{
+		"show", cli_show, "[-c URL] [--all-threads] [--json] "
+		"GROUP|REPORT",
+		"show a group or a report of the collector's",
+		"      --all-threads    not the crashing one alone\n"
+		"      --json           the collector's JSON\n"
+		"\n"
+		"Example:\n"
+		"  epitaph show 12\n",
+	},
+	{
+		"stack", cli_stack, "[--json] [-S DIR]... (-p PID | FILE)",
+		"print the stacks of a live process or of a core",
+		"  -p, --pid PID        a live process; it is stopped for a\n"
+		"                       moment\n"
+		"      --json           one JSON document\n"
+		"\n"
+		"Example:\n"
+		"  epitaph stack -p 4711\n",
+	},
+	{
+		"symbolize", cli_symbolize,
+		"[--json] [-S DIR]... [--all-threads] FILE...",
+		"name the frames of reports, with no collector in sight",
+		"      --all-threads    not the crashing one alone\n"
+		"      --json           one JSON document per file\n"
+		"\n"
+		"FILE is a minidump, ours, Breakpad's or Crashpad's, gzipped "
+		"or not;\n- is stdin.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph symbolize -S ~/debug /var/spool/epitaph/*.dmp.gz\n",
+	},
+};
+
+enum { NVERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < NVERBS; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* Whether VERB takes the option whose help mentions TEXT. */
+static bool takes(const struct verb *verb, const char *text)
+{
+	return strstr(verb->usage, text) != NULL;
+}
+
+int cli_help(const char *name)
+{
+	const struct verb *verb = find_verb(name);
+
+	printf("usage: epitaph %s %s\n\n%s.\n\n", verb->name, verb->usage,
+	       verb->what);
+	if (takes(verb, "-c URL") && strcmp(name, "run") != 0)
+		fputs(collector_help, stdout);
+	if (takes(verb, "-S DIR"))
+		fputs(symbols_help, stdout);
+	fputs(verb->help, stdout);
+	return CLI_DONE;
+}
+
+static int help(FILE *to)
+{
+	fputs("usage: epitaph VERB [OPTION...] [ARGUMENT...]\n\n"
+	      "Epitaph records how a Linux process died.\n\n", to);
+	for (size_t i = 0; i < NVERBS; i++)
+		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].what);
+	fputs("\nepitaph VERB --help says more about one of them.\n\n"
+	      "Example:\n"
+	      "  epitaph run -s /tmp/spool -- python3 -c "
+	      "'import ctypes; ctypes.string_at(0)'\n"
+	      "  epitaph symbolize /tmp/spool/*.dmp.gz\n", to);
+	return to == stdout ? CLI_DONE : CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *verb;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	if (argc < 2)
+		return help(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		verb = argc > 2 ? find_verb(argv[2]) : NULL;
+		return verb ? cli_help(verb->name) : help(stdout);
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("epitaph " EPITAPH_VERSION);
+		return CLI_DONE;
+	}
+	verb = find_verb(argv[1]);
+	if (verb == NULL) {
+		fprintf(stderr, "epitaph: %s: no such verb; epitaph --help "
+			"lists them\n", argv[1]);
+		return CLI_USAGE;
+	}
+	return verb->run(argc - 1, argv + 1);
+}

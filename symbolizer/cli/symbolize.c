@@ -1,0 +1,127 @@
+/* epitaph symbolize: reports in, names out. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../print.h"
+#include "../symbolize.h"
+#include "cli.h"
+#include "input.h"
+
+static const char verb[] = "symbolize";
+
+struct arguments {
+	struct cli_options options;
+	bool all_threads;
+};
+
+/* -1, or the exit status. */
+static int parse(int argc, char **argv, struct arguments *out)
+{
+	static const struct option options[] = {
+		{ "all-threads", no_argument, NULL, 'a' },
+		{ "args", no_argument, NULL, 'A' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "symbols", required_argument, NULL, 'S' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "S:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'a': out->all_threads = true; break;
+		case 'j': out->options.json = true; break;
+		case 'h': return cli_help(verb);
+		case 'A':
+			return cli_usage(verb, "--args: this version cannot "
+					 "evaluate arguments yet");
+		case 'S':
+			if (!cli_add_dir(&out->options, optarg))
+				return cli_usage(verb, "-S: too many");
+			break;
+		default: return cli_usage(verb, "wrong option");
+		}
+	}
+	if (optind == argc)
+		return cli_usage(verb, "no file is named");
+	return -1;
+}
+
+static void show_progress(void *context, size_t done, size_t total)
+{
+	cli_progress(context, done, total);
+}
+
+static bool print_one(const struct report *report,
+		      const struct symbolized *symbolized,
+		      const struct arguments *arguments)
+{
+	struct print_style style = {
+		.color = cli_color(stdout),
+		.all_threads = arguments->all_threads,
+	};
+	json_t *json = print_report_json(report, symbolized);
+	bool ok = json != NULL;
+
+	if (ok && arguments->options.json) {
+		ok = json_dumpf(json, stdout, JSON_COMPACT) == 0;
+		putchar('\n');
+	} else if (ok) {
+		print_report_text(stdout, json, &style);
+	}
+	json_decref(json);
+	return ok && !ferror(stdout);
+}
+
+static bool symbolize_file(const char *path, const struct arguments *arguments,
+			   struct error *err)
+{
+	char what[] = "symbolizing";
+	struct symbolize_options options = {
+		.dirs = arguments->options.dirs,
+		.ndirs = arguments->options.ndirs,
+		.progress = show_progress,
+		.context = what,
+		.crashed_only = !arguments->options.json &&
+				!arguments->all_threads,
+	};
+	struct symbolized symbolized;
+	struct report report;
+	bool ok;
+
+	if (!input_report(path, &report, err))
+		return false;
+	ok = symbolize(&report, &options, &symbolized, err);
+	cli_progress_end();
+	if (ok && !print_one(&report, &symbolized, arguments))
+		ok = fail_errno(err, "write");
+	report_free(&report);
+	return ok;
+}
+
+int cli_symbolize(int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	int status = parse(argc, argv, &arguments);
+	bool many;
+
+	if (status >= 0)
+		return status;
+	status = CLI_DONE;
+	many = argc - optind > 1;
+	for (int i = optind; i < argc; i++) {
+		struct error err;
+
+		if (many && !arguments.options.json)
+			printf("%s==> %s <==\n", i > optind ? "\n" : "",
+			       argv[i]);
+		if (!symbolize_file(argv[i], &arguments, &err)) {
+			fflush(stdout);
+			status = cli_fail(verb, argv[i], &err);
+		}
+	}
+	if (fflush(stdout) != 0)
+		status = cli_failf(verb, NULL, "write: %m");
+	return status;
+}

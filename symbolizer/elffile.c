@@ -1,0 +1,187 @@
+/* One ELF file, opened and known for what it is. Runs in the process that can
+ * be lost; trusts nothing in the file, and opens nothing but regular ones. */
+#include "elffile.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
+
+enum { PAGE = 4096 };
+
+static bool is_code(const GElf_Shdr *shdr)
+{
+	return shdr->sh_type == SHT_PROGBITS && (shdr->sh_flags & SHF_ALLOC) &&
+	       (shdr->sh_flags & SHF_EXECINSTR);
+}
+
+/* What the sections say FILE has. A file without section headers is a binary
+ * if it has program headers. */
+static void look_at_sections(struct elf_file *file)
+{
+	Elf_Scn *scn = NULL;
+	size_t strings = 0, phdrs = 0;
+	bool any = false;
+
+	if (elf_getshdrstrndx(file->elf, &strings) != 0)
+		strings = 0;
+	while ((scn = elf_nextscn(file->elf, scn)) != NULL) {
+		GElf_Shdr shdr;
+		const char *name;
+
+		if (gelf_getshdr(scn, &shdr) == NULL)
+			continue;
+		any = true;
+		file->has_code |= is_code(&shdr);
+		file->has_symtab |= shdr.sh_type == SHT_SYMTAB;
+		name = elf_strptr(file->elf, strings, shdr.sh_name);
+		file->has_dwarf |= name && shdr.sh_type != SHT_NOBITS &&
+				   (strcmp(name, ".debug_info") == 0 ||
+				    strcmp(name, ".zdebug_info") == 0);
+	}
+	if (!any && elf_getphdrnum(file->elf, &phdrs) == 0)
+		file->has_code = phdrs > 0;
+}
+
+static void read_build_id(struct elf_file *file)
+{
+	const void *bytes;
+	ssize_t len = dwelf_elf_gnu_build_id(file->elf, &bytes);
+
+	if (len <= 0 || len > MAX_BUILD_ID)
+		return;
+	memcpy(file->build_id.bytes, bytes, (size_t)len);
+	file->build_id.len = (uint8_t)len;
+}
+
+static bool check(struct elf_file *file, struct error *err)
+{
+	GElf_Ehdr ehdr;
+
+	if (file->elf == NULL || elf_kind(file->elf) != ELF_K_ELF ||
+	    gelf_getehdr(file->elf, &ehdr) == NULL)
+		return fail(err, ERR_BAD_DATA, "not an ELF file");
+	if (ehdr.e_type == ET_CORE) /* dwz's files are ET_REL */
+		return fail(err, ERR_UNSUPPORTED, "a core file");
+	look_at_sections(file);
+	read_build_id(file);
+	return true;
+}
+
+static bool open_regular(const char *path, int *fd_out, struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	/* O_NONBLOCK: somebody may have put a FIFO there. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fail_errno(err, "open");
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return fail(err, ERR_UNSUPPORTED, "not a regular file");
+	}
+	*fd_out = fd;
+	return true;
+}
+
+static bool finish(struct elf_file *file, const char *path,
+		   struct elf_file *out, struct error *err)
+{
+	if (!check(file, err)) {
+		elf_file_close(file);
+		return false;
+	}
+	file->path = strdup(path);
+	if (file->path == NULL) {
+		elf_file_close(file);
+		return fail(err, ERR_NO_MEMORY, "no memory");
+	}
+	*out = *file;
+	return true;
+}
+
+bool elf_file_open(const char *path, struct elf_file *out, struct error *err)
+{
+	struct elf_file file = ELF_FILE_NONE;
+
+	elf_version(EV_CURRENT);
+	if (!open_regular(path, &file.fd, err))
+		return false;
+	file.elf = elf_begin(file.fd, ELF_C_READ_MMAP_PRIVATE, NULL);
+	return finish(&file, path, out, err);
+}
+
+bool elf_file_memory(const char *name, void *image, size_t len,
+		     struct elf_file *out, struct error *err)
+{
+	struct elf_file file = ELF_FILE_NONE;
+
+	elf_version(EV_CURRENT);
+	file.elf = elf_memory(image, len);
+	return finish(&file, name, out, err);
+}
+
+void elf_file_close(struct elf_file *file)
+{
+	elf_end(file->elf);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	*file = ELF_FILE_NONE;
+}
+
+uint64_t elf_file_base(const struct elf_file *file)
+{
+	size_t n = 0;
+
+	if (elf_getphdrnum(file->elf, &n) != 0)
+		return 0;
+	for (size_t i = 0; i < n && i < INT16_MAX; i++) {
+		GElf_Phdr phdr;
+		uint64_t page;
+
+		if (gelf_getphdr(file->elf, (int)i, &phdr) == NULL ||
+		    phdr.p_type != PT_LOAD)
+			continue;
+		/* PT_LOADs are sorted, so the first is the lowest. A debug
+		 * file keeps its addresses, but not its offsets. */
+		page = phdr.p_vaddr & ~(uint64_t)(PAGE - 1);
+		if (!file->has_code)
+			return page;
+		return (phdr.p_vaddr - phdr.p_offset) & ~(uint64_t)(PAGE - 1);
+	}
+	return 0;
+}
+
+const void *elf_file_section(const struct elf_file *file, const char *name,
+			     size_t *len_out)
+{
+	Elf_Scn *scn = NULL;
+	size_t strings;
+
+	if (elf_getshdrstrndx(file->elf, &strings) != 0)
+		return NULL;
+	while ((scn = elf_nextscn(file->elf, scn)) != NULL) {
+		GElf_Shdr shdr;
+		const char *has;
+		Elf_Data *data;
+
+		if (gelf_getshdr(scn, &shdr) == NULL ||
+		    shdr.sh_type == SHT_NOBITS)
+			continue;
+		has = elf_strptr(file->elf, strings, shdr.sh_name);
+		if (has == NULL || strcmp(has, name) != 0)
+			continue;
+		data = elf_rawdata(scn, NULL);
+		if (data == NULL || data->d_buf == NULL)
+			return NULL;
+		*len_out = data->d_size;
+		return data->d_buf;
+	}
+	return NULL;
+}

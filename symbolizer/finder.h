@@ -1,0 +1,36 @@
+/* Finding the files of a module by build-id. A file whose build-id is another
+ * is refused, wherever it lies: no name is better than a wrong one. Process:
+ * the child that can be lost. */
+#ifndef EPITAPH_SYMBOLIZER_FINDER_H
+#define EPITAPH_SYMBOLIZER_FINDER_H
+
+#include <stddef.h>
+
+#include "elffile.h"
+
+struct finder;
+
+/* DIRS are searched first, in order, then the symbol store (EPITAPH_SYMBOLS or
+ * its default), the module's own path below ROOT (NULL: /), and
+ * /usr/lib/debug. Borrows its arguments. NULL without memory. */
+struct finder *finder_new(const char *const *dirs, size_t ndirs,
+			  const char *root);
+void finder_free(struct finder *finder);
+
+/* Both may be one and the same file, open twice. */
+struct module_files {
+	struct elf_file code;  /* has the module's code, or fd -1 */
+	struct elf_file debug; /* has .debug_info or a symbol table */
+};
+
+/* Find what there is for MODULE. What is not found stays closed. */
+void finder_find(struct finder *finder, const struct module *module,
+		 struct module_files *out);
+void module_files_close(struct module_files *files);
+
+/* The file that OF's .gnu_debugaltlink names (dwz). False where it names none
+ * or there is none. */
+bool finder_find_alt(struct finder *finder, const struct elf_file *of,
+		     struct elf_file *out);
+
+#endif

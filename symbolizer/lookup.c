@@ -1,0 +1,242 @@
+/* Names for the places of one module: DWARF where there is some, and symbol
+ * tables where there is none or where it does not know. Runs in the process
+ * that can be lost, but for lookup_read_*, which read what that process says
+ * and trust it no more than a file. */
+#include "lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "demangle.h"
+#include "dwarf.h"
+#include "symtab.h"
+
+struct lookup {
+	struct module_files files;
+	struct elf_file alt; /* dwz's common file */
+	struct finder *finder;
+	struct dwarf *dwarf;
+	bool has_dwarf; /* opened only once an address is asked for: libdw
+	                 * unpacks all sections then */
+	struct symtab symtab;
+	bool has_symtab; /* read only once DWARF does not suffice */
+	uint64_t base;
+	enum symbols_status status;
+	const char *why;
+};
+
+static void open_dwarf(struct lookup *lookup)
+{
+	const struct elf_file *debug = &lookup->files.debug;
+	size_t len;
+
+	lookup->has_dwarf = true;
+	if (!debug->elf || !debug->has_dwarf)
+		return;
+	if (!finder_find_alt(lookup->finder, debug, &lookup->alt) &&
+	    elf_file_section(debug, ".gnu_debugaltlink", &len))
+		lookup->why = "the common debug file (dwz) was not found";
+	lookup->dwarf = dwarf_open(debug, lookup->alt.elf ? &lookup->alt
+							  : NULL);
+	if (lookup->dwarf == NULL)
+		lookup->why = "its DWARF cannot be read";
+}
+
+struct lookup *lookup_open(struct finder *finder, const struct module *module)
+{
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+
+	if (lookup == NULL)
+		return NULL;
+	lookup->alt = ELF_FILE_NONE;
+	lookup->finder = finder;
+	finder_find(finder, module, &lookup->files);
+	if (module->build_id.len == 0)
+		lookup->status = SYMBOLS_NONE;
+	else if (lookup->files.debug.elf)
+		lookup->status = SYMBOLS_FOUND;
+	else
+		lookup->status = SYMBOLS_MISSING;
+	if (lookup->files.code.elf)
+		lookup->base = elf_file_base(&lookup->files.code);
+	else if (lookup->files.debug.elf)
+		lookup->base = elf_file_base(&lookup->files.debug);
+	return lookup;
+}
+
+void lookup_close(struct lookup *lookup)
+{
+	if (lookup == NULL)
+		return;
+	dwarf_close(lookup->dwarf);
+	symtab_fini(&lookup->symtab);
+	elf_file_close(&lookup->alt);
+	module_files_close(&lookup->files);
+	free(lookup);
+}
+
+enum symbols_status lookup_status(const struct lookup *lookup)
+{
+	return lookup->status;
+}
+
+const char *lookup_debug_path(const struct lookup *lookup)
+{
+	if (lookup->files.debug.elf)
+		return lookup->files.debug.path;
+	return lookup->files.code.path;
+}
+
+const char *lookup_why(const struct lookup *lookup)
+{
+	return lookup->why;
+}
+
+static const struct symbol *find_symbol(struct lookup *lookup,
+					uint64_t address)
+{
+	if (!lookup->has_symtab) {
+		symtab_add(&lookup->symtab, &lookup->files.debug);
+		symtab_add(&lookup->symtab, &lookup->files.code);
+		symtab_finish(&lookup->symtab);
+		lookup->has_symtab = true;
+	}
+	return symtab_find(&lookup->symtab, address);
+}
+
+static bool is_mangled(const char *name)
+{
+	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
+}
+
+/* DWARF leaves out the linkage name of some functions (local classes, lambdas,
+ * assembler), and has no functions at all for others; the symbol that the
+ * outermost one has then says more. */
+static void complete(struct lookup *lookup, uint64_t address,
+		     struct dwarf_level *outermost)
+{
+	const struct symbol *symbol;
+
+	if (outermost->linkage)
+		return;
+	symbol = find_symbol(lookup, address);
+	if (symbol == NULL)
+		return;
+	if (outermost->name == NULL) {
+		outermost->linkage = symbol->name;
+		outermost->approximate |= !symbol->sized;
+	} else if (symbol->sized && is_mangled(symbol->name)) {
+		outermost->linkage = symbol->name;
+	}
+}
+
+void lookup_write_text(struct writer *out, const char *text)
+{
+	size_t len;
+
+	if (text == NULL) {
+		writer_u32(out, 0);
+		return;
+	}
+	len = strnlen(text, MAX_STRING - 1);
+	writer_u32(out, (uint32_t)len + 1);
+	writer_bytes(out, text, len);
+}
+
+const char *lookup_read_text(struct reader *r, struct report *report)
+{
+	uint32_t len = reader_u32(r);
+	const uint8_t *bytes;
+	char *copy;
+
+	if (len == 0)
+		return NULL;
+	if (len > MAX_STRING) {
+		r->bad = true;
+		return NULL;
+	}
+	bytes = reader_take(r, len - 1);
+	if (bytes == NULL && len > 1)
+		return NULL;
+	copy = report_string(report, bytes ? (const char *)bytes : "",
+			     len - 1);
+	if (copy == NULL)
+		r->bad = true;
+	return copy;
+}
+
+/* "./nptl/./nptl/kill.c" is "./nptl/kill.c" below a build directory that was
+ * mapped to "./nptl": the compiler writes both, the directory once too often.
+ * Elsewhere "/./" is just "/". */
+static void write_file(struct writer *out, const char *file)
+{
+	char clean[4096];
+	size_t len = 0;
+
+	if (file == NULL || strlen(file) >= sizeof(clean)) {
+		lookup_write_text(out, file);
+		return;
+	}
+	for (const char *p = file; *p; p++) {
+		if (strncmp(p, "/./", 3) == 0) {
+			clean[len] = '\0';
+			if (len > 2 && strncmp(clean, "./", 2) == 0 &&
+			    strncmp(p + 3, clean + 2, len - 2) == 0 &&
+			    p[3 + len - 2] == '/')
+				p += len;
+			p += 1;
+			clean[len++] = '/';
+			continue;
+		}
+		clean[len++] = *p;
+	}
+	clean[len] = '\0';
+	lookup_write_text(out, clean);
+}
+
+static void write_level(struct writer *out, const struct dwarf_level *level)
+{
+	char name[SYMBOLIZE_MAX_NAME];
+
+	if (level->linkage) {
+		demangle(level->linkage, name, sizeof(name));
+		lookup_write_text(out, name);
+	} else {
+		lookup_write_text(out, level->name);
+	}
+	write_file(out, level->file);
+	writer_u32(out, level->line);
+	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
+}
+
+void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+{
+	struct dwarf_level levels[SYMBOLIZE_MAX_INLINES];
+	uint64_t address = lookup->base + offset;
+	size_t n = 0;
+
+	if (!lookup->has_dwarf)
+		open_dwarf(lookup);
+	if (lookup->dwarf)
+		n = dwarf_levels(lookup->dwarf, address, levels,
+				 SYMBOLIZE_MAX_INLINES);
+	if (n == 0) {
+		memset(&levels[0], 0, sizeof(levels[0]));
+		n = 1;
+	}
+	complete(lookup, address, &levels[n - 1]);
+	if (n == 1 && !levels[0].linkage && !levels[0].name && !levels[0].file)
+		n = 0;
+	writer_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++)
+		write_level(out, &levels[i]);
+}
+
+void lookup_read_name(struct reader *r, struct report *report,
+		      struct name *out)
+{
+	out->function = lookup_read_text(r, report);
+	out->file = lookup_read_text(r, report);
+	out->line = reader_u32(r);
+	out->flags = reader_u32(r);
+}

@@ -1,0 +1,36 @@
+/* Names for the places of one module. Process: the child that can be lost. */
+#ifndef EPITAPH_SYMBOLIZER_LOOKUP_H
+#define EPITAPH_SYMBOLIZER_LOOKUP_H
+
+#include "../lib/report/bytes.h"
+#include "finder.h"
+#include "symbolize.h"
+
+struct lookup;
+
+/* Find and open what there is for MODULE. NULL without memory; a module
+ * without any files gives a lookup that knows nothing. FINDER must outlive
+ * it. */
+struct lookup *lookup_open(struct finder *finder, const struct module *module);
+void lookup_close(struct lookup *lookup);
+
+enum symbols_status lookup_status(const struct lookup *lookup);
+/* Path of the file with the names, or NULL. */
+const char *lookup_debug_path(const struct lookup *lookup);
+/* Why there are fewer names than there might be, or NULL. */
+const char *lookup_why(const struct lookup *lookup);
+
+/* Append the functions at OFFSET from the module's base to OUT: a u32 count,
+ * then per function, innermost first, what lookup_read_name() reads. */
+void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out);
+
+/* One name, as lookup_write() wrote it; strings go into REPORT's arena. What
+ * is cut short leaves R bad. */
+void lookup_read_name(struct reader *r, struct report *report,
+		      struct name *out);
+
+/* Strings as they go over the pipe: NULL and "" stay apart. */
+void lookup_write_text(struct writer *out, const char *text);
+const char *lookup_read_text(struct reader *r, struct report *report);
+
+#endif

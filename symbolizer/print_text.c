@@ -1,0 +1,417 @@
+/* contract.md's JSON of a report as text for people. Runs in the command line;
+ * the document may come from any collector, and the names in it from anybody,
+ * so nothing is taken for granted, and everything is escaped. */
+#include "print.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOLD "\033[1m"
+#define DIM "\033[2m"
+#define RED "\033[1;31m"
+#define CYAN "\033[36m"
+#define PLAIN "\033[0m"
+
+static const char *paint(const struct print_style *style, const char *code)
+{
+	return style->color ? code : "";
+}
+
+/* Bytes of the UTF-8 sequence at TEXT that a terminal may be shown, 0: none.
+ * C1 controls (U+0080 to U+009F) are not. */
+static size_t showable(const unsigned char *text)
+{
+	size_t len = text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2
+			: text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+
+	if (text[0] >= 0x20 && text[0] < 0x7f)
+		return 1;
+	for (size_t i = 1; i < len; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	if (text[0] == 0xc2 && text[1] < 0xa0)
+		return 0;
+	return len;
+}
+
+void print_escaped(FILE *to, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		size_t n = showable(p);
+
+		if (n > 0)
+			fwrite(p, 1, n, to);
+		else
+			fprintf(to, "\\x%02x", *p);
+		p += n ? n : 1;
+	}
+}
+
+/* The string KEY of OBJECT, or NULL: not there, not one, or empty. */
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text && *text ? text : NULL;
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+/* The number KEY of OBJECT; 0 where there is none. */
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static bool has_flag(const json_t *frame, const char *flag)
+{
+	const json_t *flags = json_object_get(frame, "flags");
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(flags, i, item)
+		if (json_is_string(item) &&
+		    strcmp(json_string_value(item), flag) == 0)
+			return true;
+	return false;
+}
+
+/* Addresses in one column: 0x and sixteen digits. */
+static void print_address(FILE *to, const char *text)
+{
+	char *end;
+	unsigned long long value = text ? strtoull(text, &end, 16) : 0;
+
+	fprintf(to, "0x%016llx", value);
+}
+
+static void print_module(FILE *to, const json_t *frame)
+{
+	const char *module = text_of(frame, "module");
+	const char *offset = text_of(frame, "offset");
+
+	if (module == NULL) {
+		fputs(" in no module", to);
+		return;
+	}
+	fputs(" (", to);
+	print_escaped(to, module);
+	if (text_of(frame, "function") == NULL && offset) {
+		fputc('+', to);
+		print_escaped(to, offset);
+	}
+	fputc(')', to);
+}
+
+static void print_notes(FILE *to, const json_t *frame,
+			const struct print_style *style)
+{
+	static const char *const guesses[] = {
+		"frame_pointer", "cfi_scan", "scan",
+	};
+	const char *trust = text_of(frame, "trust");
+
+	if (trust == NULL)
+		return;
+	fputs(paint(style, DIM), to);
+	if (is_true(frame, "inline"))
+		fputs(" [inlined]", to);
+	if (strcmp(trust, "sigframe") == 0)
+		fputs(" [interrupted by a signal]", to);
+	for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++)
+		if (strcmp(trust, guesses[i]) == 0)
+			fprintf(to, " [guessed: %s]", guesses[i]);
+	fputs(paint(style, PLAIN), to);
+}
+
+/* #0  0x000055… in f(int) (prog) at f.c:3 */
+static void print_frame(FILE *to, const json_t *frame,
+			const struct print_style *style)
+{
+	const char *function = text_of(frame, "function");
+	const char *file = text_of(frame, "file");
+
+	fprintf(to, "#%-3lld %s", (long long)number_of(frame, "index"),
+		paint(style, DIM));
+	print_address(to, text_of(frame, "pc"));
+	fprintf(to, "%s in %s", paint(style, PLAIN), paint(style, BOLD));
+	print_escaped(to, function ? function : "??");
+	fputs(paint(style, PLAIN), to);
+	print_module(to, frame);
+	if (file) {
+		fprintf(to, " at %s", paint(style, CYAN));
+		print_escaped(to, file);
+		if (number_of(frame, "line") > 0)
+			fprintf(to, ":%s%lld",
+				has_flag(frame, "approximate") ? "~" : "",
+				(long long)number_of(frame, "line"));
+		fputs(paint(style, PLAIN), to);
+	}
+	print_notes(to, frame, style);
+	fputc('\n', to);
+}
+
+/* How many of FRAMES are no inlines. */
+static json_int_t count_physical(const json_t *frames)
+{
+	const json_t *frame;
+	json_int_t n = 0;
+	size_t i;
+
+	json_array_foreach(frames, i, frame)
+		n += !is_true(frame, "inline");
+	return n;
+}
+
+static void print_thread(FILE *to, const json_t *thread,
+			 const struct print_style *style)
+{
+	const json_t *frames = json_object_get(thread, "frames");
+	const char *name = text_of(thread, "name");
+	const char *truncated = text_of(thread, "truncated");
+	const json_t *frame;
+	size_t i;
+
+	fprintf(to, "thread %lld", (long long)number_of(thread, "tid"));
+	if (name) {
+		fputs(" (", to);
+		print_escaped(to, name);
+		fputc(')', to);
+	}
+	fputs(is_true(thread, "crashed") ? ", crashed\n" : "\n", to);
+	json_array_foreach(frames, i, frame)
+		print_frame(to, frame, style);
+	if (json_array_size(frames) == 0)
+		fputs("  no frames\n", to);
+	if (number_of(thread, "depth") > count_physical(frames))
+		fprintf(to, "  of %lld frames\n",
+			(long long)number_of(thread, "depth"));
+	if (truncated) {
+		fputs("  the walk stopped early: ", to);
+		print_escaped(to, truncated);
+		fputc('\n', to);
+	}
+}
+
+void print_thread_text(FILE *to, const struct report *report,
+		       const struct symbolized *symbolized,
+		       const struct thread *thread,
+		       const struct print_style *style)
+{
+	json_t *json = print_thread_json(report, symbolized, thread);
+
+	print_thread(to, json, style);
+	json_decref(json);
+}
+
+static void print_field(FILE *to, const char *label, const char *value)
+{
+	if (value == NULL)
+		return;
+	fprintf(to, "%-9s", label);
+	print_escaped(to, value);
+	fputc('\n', to);
+}
+
+static void print_signal(FILE *to, const json_t *document,
+			 const struct print_style *style)
+{
+	const json_t *signal = json_object_get(document, "signal");
+	const json_t *sender = json_object_get(signal, "sender");
+	const char *name = text_of(signal, "name");
+	const char *code = text_of(signal, "code");
+	const char *address = text_of(signal, "address");
+	const char *death = text_of(signal, "death");
+
+	fputs(paint(style, RED), to);
+	if (name)
+		print_escaped(to, name);
+	else
+		fprintf(to, "signal %lld",
+			(long long)number_of(signal, "number"));
+	fputs(paint(style, PLAIN), to);
+	if (code) {
+		fputc(' ', to);
+		print_escaped(to, code);
+	}
+	if (address) {
+		fputs(" at ", to);
+		print_escaped(to, address);
+	}
+	if (json_is_object(sender))
+		fprintf(to, ", sent by process %lld of user %lld",
+			(long long)number_of(sender, "pid"),
+			(long long)number_of(sender, "uid"));
+	if (death) {
+		fputs("; it died of ", to);
+		print_escaped(to, death);
+	}
+	fputc('\n', to);
+}
+
+static void print_process(FILE *to, const json_t *process)
+{
+	const char *exe = text_of(process, "exe");
+	const json_t *args = json_object_get(process, "args");
+	const json_t *arg;
+	size_t i;
+
+	if (exe == NULL && number_of(process, "pid") == 0)
+		return;
+	fprintf(to, "%-9s", "process");
+	print_escaped(to, exe ? exe : "?");
+	if (number_of(process, "pid") > 0)
+		fprintf(to, ", pid %lld",
+			(long long)number_of(process, "pid"));
+	if (json_is_integer(json_object_get(process, "uid")))
+		fprintf(to, ", uid %lld",
+			(long long)number_of(process, "uid"));
+	fputc('\n', to);
+	if (json_array_size(args) == 0)
+		return;
+	fprintf(to, "%-8s", "command");
+	json_array_foreach(args, i, arg) {
+		fputc(' ', to);
+		print_escaped(to, json_is_string(arg) ? json_string_value(arg)
+						      : "");
+	}
+	fputc('\n', to);
+}
+
+static void print_tags(FILE *to, const char *label, json_t *tags)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(tags, key, value) {
+		fprintf(to, "%-9s", label);
+		print_escaped(to, key);
+		fputc('=', to);
+		print_escaped(to, json_is_string(value)
+					  ? json_string_value(value) : "");
+		fputc('\n', to);
+	}
+}
+
+static void print_host(FILE *to, const json_t *host)
+{
+	const char *name = text_of(host, "name");
+	const char *kernel = text_of(host, "kernel");
+	const char *arch = text_of(host, "arch");
+
+	if (name == NULL && kernel == NULL)
+		return;
+	fprintf(to, "%-9s", "host");
+	print_escaped(to, name ? name : "?");
+	fputs(kernel ? ", Linux " : "", to);
+	print_escaped(to, kernel ? kernel : "");
+	fputs(arch ? ", " : "", to);
+	print_escaped(to, arch ? arch : "");
+	fputc('\n', to);
+}
+
+static void print_header(FILE *to, const json_t *document,
+			 const struct print_style *style)
+{
+	const json_t *process = json_object_get(document, "process");
+	json_int_t tier = number_of(document, "tier");
+	const char *why = text_of(document, "tier_reason");
+
+	print_signal(to, document, style);
+	print_field(to, "reason", text_of(document, "reason"));
+	print_field(to, "message", text_of(document, "message"));
+	print_field(to, "title",
+		    text_of(json_object_get(document, "fingerprint"),
+			    "title"));
+	print_field(to, "time", text_of(document, "time"));
+	print_process(to, process);
+	print_host(to, json_object_get(document, "host"));
+	print_field(to, "release", text_of(process, "release"));
+	print_tags(to, "tag", json_object_get(process, "tags"));
+	print_tags(to, "note", json_object_get(document, "annotations"));
+	print_field(to, "id", text_of(document, "id"));
+	if (tier > 1) {
+		fprintf(to, "%-9s%lld%s", "tier", (long long)tier,
+			why ? ": " : "");
+		print_escaped(to, why ? why : "");
+		fputc('\n', to);
+	}
+}
+
+/* Whether a frame of DOCUMENT's threads is in the module BUILD_ID. */
+static bool is_used(const json_t *document, const char *build_id)
+{
+	const json_t *threads = json_object_get(document, "threads");
+	const json_t *thread, *frame;
+	size_t i, k;
+
+	json_array_foreach(threads, i, thread) {
+		const json_t *frames = json_object_get(thread, "frames");
+
+		json_array_foreach(frames, k, frame) {
+			const char *id = text_of(frame, "build_id");
+
+			if (id && strcmp(id, build_id) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+void print_missing_text(FILE *to, const json_t *document)
+{
+	const json_t *modules = json_object_get(document, "modules");
+	const json_t *module;
+	size_t i;
+
+	json_array_foreach(modules, i, module) {
+		const char *id = text_of(module, "build_id");
+		const char *path = text_of(module, "path");
+		const char *status = text_of(module, "symbols");
+		const char *why = text_of(module, "why");
+
+		if (!id || !status || strcmp(status, "missing") != 0 ||
+		    !is_used(document, id))
+			continue;
+		fputs("no symbols for ", to);
+		print_escaped(to, path ? path : "?");
+		fputs(" (build-id ", to);
+		print_escaped(to, id);
+		fputs(why ? "): " : ")", to);
+		print_escaped(to, why ? why : "");
+		fputc('\n', to);
+	}
+}
+
+void print_report_text(FILE *to, const json_t *document,
+		       const struct print_style *style)
+{
+	const json_t *threads = json_object_get(document, "threads");
+	const char *trouble = text_of(document, "trouble");
+	const json_t *thread;
+	bool any = false;
+	size_t i;
+
+	print_header(to, document, style);
+	json_array_foreach(threads, i, thread) {
+		if (!is_true(thread, "crashed") && !style->all_threads)
+			continue;
+		fputc('\n', to);
+		print_thread(to, thread, style);
+		any = true;
+	}
+	if (!any)
+		fputs("\nno thread is known to have crashed; --all-threads "
+		      "shows them all\n", to);
+	print_missing_text(to, document);
+	if (trouble) {
+		print_escaped(to, trouble);
+		fputc('\n', to);
+	}
+}

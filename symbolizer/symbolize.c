@@ -1,0 +1,469 @@
+/* From a report to names: the parent's half. It opens no file of a module
+ * itself; it asks a child, believes nothing of the answer but that it is text
+ * and numbers, and asks another child for the rest where one is lost. */
+#include "symbolize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "child.h"
+#include "lookup.h"
+#include "worker.h"
+
+enum { MAX_LOST = 16 }; /* children for one report */
+
+const char *flag_name(unsigned bit)
+{
+	static const char *const names[NAME_FLAGS] = {
+		"corrupt_ra", "icf", "approximate", "tail_call", "system",
+		"jit",
+	};
+
+	return bit < NAME_FLAGS ? names[bit] : NULL;
+}
+
+const char *symbols_status_name(enum symbols_status status)
+{
+	switch (status) {
+	case SYMBOLS_FOUND: return "found";
+	case SYMBOLS_MISSING: return "missing";
+	case SYMBOLS_NONE: break;
+	}
+	return "none";
+}
+
+/* Sites */
+
+static uint64_t site_offset(const struct frame *frame)
+{
+	if (frame_is_exact(frame) || frame->offset == 0)
+		return frame->offset;
+	return frame->offset - 1;
+}
+
+static int by_place(const void *left, const void *right)
+{
+	const struct site *a = left, *b = right;
+
+	if (a->module != b->module)
+		return a->module < b->module ? -1 : 1;
+	return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+static bool is_wanted(const struct symbolize_options *options,
+		      const struct thread *thread)
+{
+	return thread->crashed || !options->crashed_only;
+}
+
+static size_t add_sites(const struct report *report,
+			const struct thread *thread, struct site *sites,
+			size_t n)
+{
+	for (size_t i = 0; i < thread->nframes; i++) {
+		const struct frame *frame = &thread->frames[i];
+
+		if (frame->module < 0 ||
+		    (size_t)frame->module >= report->nmodules)
+			continue;
+		sites[n].module = frame->module;
+		sites[n].offset = site_offset(frame);
+		n++;
+	}
+	return n;
+}
+
+/* All places of all wanted frames, sorted, each once. */
+static bool collect_sites(struct report *report,
+			  const struct symbolize_options *options,
+			  struct symbolized *out, struct error *err)
+{
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < report->nthreads; i++)
+		n += report->threads[i].nframes;
+	out->sites = report_alloc(report, (n + 1) * sizeof(*out->sites));
+	if (out->sites == NULL)
+		return fail(err, ERR_NO_MEMORY, "no memory for %zu frames", n);
+	n = 0;
+	for (size_t i = 0; i < report->nthreads; i++)
+		if (is_wanted(options, &report->threads[i]))
+			n = add_sites(report, &report->threads[i], out->sites,
+				      n);
+	if (n > 0)
+		qsort(out->sites, n, sizeof(*out->sites), by_place);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 ||
+		    by_place(&out->sites[kept - 1], &out->sites[i]) != 0)
+			out->sites[kept++] = out->sites[i];
+	out->nsites = kept;
+	return true;
+}
+
+static const struct site *find_site(const struct symbolized *symbolized,
+				    const struct frame *frame)
+{
+	struct site key = {
+		.module = frame->module, .offset = site_offset(frame),
+	};
+
+	if (frame->module < 0 || symbolized->nsites == 0)
+		return NULL;
+	return bsearch(&key, symbolized->sites, symbolized->nsites,
+		       sizeof(key), by_place);
+}
+
+/* Listening to a child */
+
+struct talk {
+	struct report *report;
+	struct symbolized *out;
+	const struct symbolize_options *options;
+	struct child child;
+	bool *is_done; /* per module */
+	size_t current; /* the module it said it begins; SIZE_MAX: none */
+	size_t ndone, ntotal;
+	bool ended;
+};
+
+static uint32_t system_flag(const struct report *report, int32_t module)
+{
+	static const char *const prefixes[] = {
+		"/lib/", "/lib32/", "/lib64/", "/usr/lib/", "/usr/lib32/",
+		"/usr/lib64/", "/usr/libexec/", "[vdso]", "linux-",
+	};
+	const char *path = report->modules[module].path;
+
+	if (path == NULL || (report->exe && strcmp(path, report->exe) == 0))
+		return 0;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
+			return NAME_SYSTEM;
+	return 0;
+}
+
+static void take_site(struct talk *talk, size_t index, struct reader *r)
+{
+	struct site *site = &talk->out->sites[index];
+	uint32_t system = system_flag(talk->report, site->module);
+	size_t n = reader_count(r, SYMBOLIZE_MAX_INLINES, 16);
+	struct name *names;
+
+	if (n == 0)
+		return;
+	names = report_alloc(talk->report, n * sizeof(*names));
+	if (names == NULL)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		lookup_read_name(r, talk->report, &names[i]);
+		names[i].flags |= system;
+	}
+	if (r->bad)
+		return;
+	site->names = names;
+	site->nnames = n;
+}
+
+static void take_status(struct talk *talk, size_t index, struct reader *r)
+{
+	struct module_symbols *module = &talk->out->modules[index];
+	uint32_t status = reader_u32(r);
+
+	if (status <= SYMBOLS_FOUND)
+		module->status = (enum symbols_status)status;
+	module->debug = lookup_read_text(r, talk->report);
+	module->why = lookup_read_text(r, talk->report);
+	talk->is_done[index] = true;
+	talk->current = SIZE_MAX;
+	talk->ndone++;
+	if (talk->options->progress)
+		talk->options->progress(talk->options->context, talk->ndone,
+					talk->ntotal);
+}
+
+/* One message. False where it makes no sense. */
+static bool take(struct talk *talk, uint32_t kind, size_t index,
+		 struct reader *r)
+{
+	const struct report *report = talk->report;
+
+	switch (kind) {
+	case MESSAGE_MODULE:
+		if (index >= report->nmodules)
+			return false;
+		talk->current = index;
+		return true;
+	case MESSAGE_SITE:
+		if (index >= talk->out->nsites)
+			return false;
+		take_site(talk, index, r);
+		return !r->bad;
+	case MESSAGE_MODULE_DONE:
+		if (index >= report->nmodules)
+			return false;
+		take_status(talk, index, r);
+		return !r->bad;
+	case MESSAGE_THREAD:
+		if (index >= report->nthreads)
+			return false;
+		rewind_read(r, talk->report, &report->threads[index]);
+		return !r->bad;
+	case MESSAGE_END:
+		talk->ended = true;
+		return true;
+	}
+	return false;
+}
+
+/* Read one message into *BYTES (a growing buffer). False at the end. */
+static bool read_message(struct talk *talk, uint8_t **bytes)
+{
+	uint8_t header[MESSAGE_HEADER];
+	uint32_t kind, index, len;
+	struct reader r;
+	uint8_t *more;
+
+	if (!child_read(&talk->child, header, sizeof(header)))
+		return false;
+	reader_init(&r, header, sizeof(header));
+	kind = reader_u32(&r);
+	index = reader_u32(&r);
+	len = reader_u32(&r);
+	more = len <= MESSAGE_MAX ? realloc(*bytes, len + 1) : NULL;
+	if (more == NULL) {
+		talk->child.is_liar = true;
+		return false;
+	}
+	*bytes = more;
+	if (len > 0 && !child_read(&talk->child, more, len))
+		return false;
+	reader_init(&r, more, len);
+	if (!take(talk, kind, index, &r))
+		talk->child.is_liar = true;
+	return !talk->child.is_liar && !talk->ended;
+}
+
+/* Run JOB in a child to its end. False where the child was lost; WHY (CAP
+ * bytes) then says how. */
+static bool listen_to(struct talk *talk, child_job *job, struct job *context,
+		      int64_t deadline_ms, char *why, size_t cap)
+{
+	uint8_t *bytes = NULL;
+	struct error err;
+
+	talk->ended = false;
+	talk->current = SIZE_MAX;
+	if (!child_start(job, context, deadline_ms, &talk->child, &err)) {
+		memcpy(why, err.text, cap < sizeof(err.text)
+						? cap : sizeof(err.text));
+		return false;
+	}
+	while (read_message(talk, &bytes))
+		;
+	free(bytes);
+	if (child_reap(&talk->child, why, cap) && talk->ended)
+		return true;
+	if (why[0] == '\0')
+		memcpy(why, "stopped", sizeof("stopped"));
+	return talk->ended;
+}
+
+static const char *sentence(struct report *report, const char *format,
+			    const char *object, const char *why)
+{
+	struct error text;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	fail(&text, ERR_NONE, format, object, why);
+#pragma GCC diagnostic pop
+	return report_string(report, text.text, strlen(text.text));
+}
+
+static const char *module_name(const struct report *report, size_t index)
+{
+	const char *path = report->modules[index].path;
+
+	return path ? path : "a module without a name";
+}
+
+/* The child was lost while it worked on a module: do without that one. False
+ * where it was lost over nothing in particular. */
+static bool give_up_module(struct talk *talk, const char *why)
+{
+	struct report *report = talk->report;
+	size_t lost = talk->current;
+
+	if (lost == SIZE_MAX || talk->is_done[lost]) {
+		talk->out->trouble = sentence(report,
+			"%s: the process that reads symbols %s",
+			"symbolizing", why);
+		return false;
+	}
+	talk->is_done[lost] = true;
+	talk->ndone++;
+	talk->out->modules[lost].status = SYMBOLS_MISSING;
+	talk->out->modules[lost].why = sentence(report,
+		"%s: the process that read its symbols %s",
+		module_name(report, lost), why);
+	talk->out->trouble = talk->out->modules[lost].why;
+	return true;
+}
+
+static void lookup_all(struct talk *talk, struct job *job, int64_t deadline_ms)
+{
+	char why[sizeof(((struct error *)0)->text)];
+
+	for (int lost = 0; lost < MAX_LOST; lost++) {
+		if (listen_to(talk, worker_lookup, job, deadline_ms, why,
+			      sizeof(why)))
+			return;
+		if (!give_up_module(talk, why) || talk->child.late)
+			return;
+	}
+}
+
+static void rewind_all(struct talk *talk, struct job *job, int64_t deadline_ms)
+{
+	char why[sizeof(((struct error *)0)->text)];
+	bool needed = false;
+
+	for (size_t i = 0; i < talk->report->nthreads; i++)
+		needed |= rewind_is_needed(&talk->report->threads[i]);
+	if (needed &&
+	    !listen_to(talk, worker_rewind, job, deadline_ms, why, sizeof(why)))
+		talk->out->trouble = sentence(talk->report,
+			"%s: the process that unwound the stacks %s",
+			"unwinding", why);
+}
+
+/* The fingerprint */
+
+/* The frame that the kernel made to come back from a handler: what it
+ * interrupted is the next one. */
+static bool is_trampoline(const struct thread *thread, size_t index)
+{
+	return index + 1 < thread->nframes &&
+	       thread->frames[index + 1].trust == TRUST_SIGFRAME;
+}
+
+static void fill_named(const struct report *report,
+		       const struct thread *thread,
+		       const struct shown_frame *shown,
+		       struct named_frame *out)
+{
+	const struct frame *frame = shown->frame;
+	size_t index = (size_t)(frame - thread->frames);
+
+	memset(out, 0, sizeof(*out));
+	out->offset = frame->offset;
+	if (frame->module >= 0)
+		out->module = report->modules[frame->module].path;
+	if (shown->name) {
+		out->function = shown->name->function;
+		out->file = shown->name->file;
+	}
+	if (out->function == NULL && is_trampoline(thread, index))
+		out->function = "<signal handler called>";
+}
+
+static void make_fingerprint(const struct report *report,
+			     struct symbolized *out)
+{
+	const struct thread *thread = report_crashed_thread(report);
+	struct named_frame nothing = { .module = report->exe };
+	struct named_frame *named;
+	struct shown_frame *shown;
+	size_t n = 0;
+
+	if (thread == NULL)
+		return;
+	out->has_semantic = true;
+	shown = symbolized_frames(out, thread, &n);
+	named = shown ? calloc(n, sizeof(*named)) : NULL;
+	for (size_t i = 0; named && i < n; i++)
+		fill_named(report, thread, &shown[i], &named[i]);
+	if (named)
+		fingerprint_semantic(report->signal, named, n, &out->semantic);
+	else /* not to be one with every other program without a stack */
+		fingerprint_semantic(report->signal, &nothing,
+				     report->exe != NULL, &out->semantic);
+	free(named);
+	free(shown);
+}
+
+bool symbolize(struct report *report, const struct symbolize_options *options,
+	       struct symbolized *out, struct error *err)
+{
+	int64_t limit_ms = options->deadline_ms ? options->deadline_ms
+						: SYMBOLIZE_DEADLINE_MS;
+	int64_t deadline_ms = child_now_ms() + limit_ms;
+	struct talk talk = {
+		.report = report, .out = out, .options = options,
+	};
+	struct job job = { .report = report, .options = options };
+
+	memset(out, 0, sizeof(*out));
+	out->modules = report_alloc(report, (report->nmodules + 1) *
+						    sizeof(*out->modules));
+	talk.is_done = report_alloc(report, report->nmodules + 1);
+	if (out->modules == NULL || talk.is_done == NULL)
+		return fail(err, ERR_NO_MEMORY, "no memory for %zu modules",
+			    report->nmodules);
+	for (size_t i = 0; i < report->nmodules; i++)
+		if (report->modules[i].build_id.len > 0)
+			out->modules[i].status = SYMBOLS_MISSING;
+	rewind_all(&talk, &job, deadline_ms);
+	if (!collect_sites(report, options, out, err))
+		return false;
+	job.sites = out->sites;
+	job.nsites = out->nsites;
+	job.is_done = talk.is_done;
+	talk.ntotal = report->nmodules;
+	if (report->nmodules > 0)
+		lookup_all(&talk, &job, deadline_ms);
+	make_fingerprint(report, out);
+	return true;
+}
+
+/* Printed frames */
+
+static size_t count_shown(const struct symbolized *symbolized,
+			  const struct thread *thread)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < thread->nframes; i++) {
+		const struct site *site = find_site(symbolized,
+						    &thread->frames[i]);
+
+		n += site && site->nnames ? site->nnames : 1;
+	}
+	return n;
+}
+
+struct shown_frame *symbolized_frames(const struct symbolized *symbolized,
+				      const struct thread *thread,
+				      size_t *len_out)
+{
+	size_t n = count_shown(symbolized, thread), at = 0;
+	struct shown_frame *shown = n ? calloc(n, sizeof(*shown)) : NULL;
+
+	if (shown == NULL)
+		return NULL;
+	for (size_t i = 0; i < thread->nframes; i++) {
+		const struct frame *frame = &thread->frames[i];
+		const struct site *site = find_site(symbolized, frame);
+		size_t levels = site && site->nnames ? site->nnames : 1;
+
+		for (size_t k = 0; k < levels; k++, at++) {
+			shown[at].index = at;
+			shown[at].frame = frame;
+			shown[at].is_inline = k + 1 < levels;
+			if (site && site->nnames)
+				shown[at].name = &site->names[k];
+		}
+	}
+	*len_out = n;
+	return shown;
+}

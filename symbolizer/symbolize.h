@@ -1,0 +1,117 @@
+/* From a report to names: functions, inlines, files and lines for every frame,
+ * from files alone. ELF and DWARF are read in a child process that can be
+ * lost; what it says comes back over a pipe as bounded messages. */
+#ifndef EPITAPH_SYMBOLIZER_SYMBOLIZE_H
+#define EPITAPH_SYMBOLIZER_SYMBOLIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../lib/report/fingerprint.h"
+#include "../lib/report/report.h"
+
+enum {
+	SYMBOLIZE_MAX_DIRS = 64,
+	SYMBOLIZE_MAX_INLINES = 256, /* Rust iterators nest 30 deep; the rest
+	                              * is somebody's joke */
+	SYMBOLIZE_MAX_NAME = 16384,  /* bytes of a demangled name */
+};
+
+/* Bits of name.flags; contract.md's words for them are in flag_name(). */
+enum name_flag {
+	NAME_CORRUPT_RA = 1,
+	NAME_ICF = 2,
+	NAME_APPROXIMATE = 4, /* a line-0 row, or a symbol without a size */
+	NAME_TAIL_CALL = 8,
+	NAME_SYSTEM = 16,
+	NAME_JIT = 32,
+	NAME_FLAGS = 6, /* how many there are */
+};
+
+/* "approximate" for bit 2, and so on; NULL past NAME_FLAGS. */
+const char *flag_name(unsigned bit);
+
+/* One function at a place in the code. */
+struct name {
+	const char *function; /* demangled; NULL: not known */
+	const char *file;     /* NULL: not known */
+	uint32_t line;        /* 0: not known */
+	uint32_t flags;
+};
+
+/* A place in a module, and the functions that are there, innermost first: all
+ * but the last were inlined. nnames is 0 where nothing is known. */
+struct site {
+	int32_t module;
+	uint64_t offset; /* from the module's base, of the instruction itself:
+	                  * for a return address, of the call */
+	struct name *names;
+	size_t nnames;
+};
+
+/* found: debug information or a full symbol table with the module's build-id;
+ * missing: the build-id is known, but no such file was found (names may still
+ * come from the binary's exported symbols); none: the module has no build-id,
+ * so that nothing can be looked for. */
+enum symbols_status { SYMBOLS_NONE, SYMBOLS_MISSING, SYMBOLS_FOUND };
+
+const char *symbols_status_name(enum symbols_status status);
+
+struct module_symbols {
+	enum symbols_status status;
+	const char *debug; /* path of the file that had the names, or NULL */
+	const char *why;   /* what went wrong with this module, or NULL */
+};
+
+/* Called now and then with how many of the modules are done. */
+typedef void symbolize_progress(void *context, size_t done, size_t total);
+
+struct symbolize_options {
+	const char *const *dirs; /* -S, in order; searched first */
+	size_t ndirs;
+	int64_t deadline_ms;  /* for one report; 0: SYMBOLIZE_DEADLINE_MS */
+	bool crashed_only;    /* name the crashing thread's frames alone */
+	const char *root;     /* before the modules' paths, such as
+	                       * /proc/PID/root; NULL: none */
+	symbolize_progress *progress; /* or NULL */
+	void *context;
+};
+
+enum { SYMBOLIZE_DEADLINE_MS = 120000 };
+
+/* Everything in it lives in the report's arena. */
+struct symbolized {
+	struct site *sites; /* by module, then offset; each once */
+	size_t nsites;
+	struct module_symbols *modules; /* as many as the report has */
+	const char *trouble; /* why names are missing that might be there: the
+	                      * child died, time ran out; or NULL */
+	struct semantic semantic;
+	bool has_semantic; /* false: no thread crashed */
+};
+
+/* Find names for the frames of REPORT. Where a thread has registers and a
+ * stack but no frames (a dump that is not ours), unwinds it first, from stack
+ * and files, and puts the frames into REPORT. Never fails for what is in a
+ * file: such frames stay unnamed, and `trouble` says why. False only without
+ * memory or where no process can be made. *OUT needs no freeing: it goes with
+ * REPORT. */
+bool symbolize(struct report *report, const struct symbolize_options *options,
+	       struct symbolized *out, struct error *err);
+
+/* One line of a printed stack. */
+struct shown_frame {
+	size_t index;               /* 0, 1, 2... of the printed ones */
+	const struct frame *frame;  /* shared by the inlines that it holds */
+	const struct name *name;    /* NULL: not known */
+	bool is_inline;
+};
+
+/* The frames of THREAD as they are printed, inlines before the frame that
+ * holds them: malloc'd, *LEN_OUT of them. NULL without memory or frames. */
+struct shown_frame *symbolized_frames(const struct symbolized *symbolized,
+				      const struct thread *thread,
+				      size_t *len_out);
+
+#endif
