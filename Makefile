@@ -249,14 +249,14 @@ REBUILT_FLAGS = $(KNOWN_FLAGS) -DKNOWN_REBUILT -fno-toplevel-reorder
 
 $(B)/crashers/libknown.so: tests/crashers/known_lib.cc Makefile
 	@mkdir -p $(@D)
-	$(CXX) $(KNOWN_FLAGS) -fPIC -shared -o $@ $<
+	$(CXX) $(KNOWN_FLAGS) -fPIC -shared -Wl,-soname,libknown.so -o $@ $<
 
 $(B)/crashers/known: tests/crashers/known.cc $(B)/crashers/libknown.so
 	$(CXX) $(KNOWN_FLAGS) -o $@ $^ '-Wl,-rpath,$$ORIGIN'
 
 $(B)/crashers/rebuilt/libknown.so: tests/crashers/known_lib.cc Makefile
 	@mkdir -p $(@D)
-	$(CXX) $(REBUILT_FLAGS) -fPIC -shared -o $@ $<
+	$(CXX) $(REBUILT_FLAGS) -fPIC -shared -Wl,-soname,libknown.so -o $@ $<
 
 $(B)/crashers/rebuilt/known: tests/crashers/known.cc \
 		$(B)/crashers/rebuilt/libknown.so
