@@ -1,0 +1,99 @@
+/* The fuzz targets over the corpus that is kept of them, so that what a fuzzer
+ * once found stays found, on machines without one. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "test.h"
+
+/* Each target's one function, under a name of its own. */
+#define LLVMFuzzerTestOneInput fuzz_gzip
+#include "../fuzz/gzip.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_meta
+#include "../fuzz/meta.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_minidump
+#include "../fuzz/minidump.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_reason
+#include "../fuzz/reason.c"
+
+static void replay_file(const char *path,
+			int (*target)(const uint8_t *data, size_t size))
+{
+	static uint8_t bytes[1 << 20];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+	uint8_t *exact;
+
+	if (fd >= 0)
+		close(fd);
+	if (!CHECK(len >= 0))
+		return;
+	/* Of exactly that size, so that reading on is noticed. */
+	exact = malloc(len > 0 ? (size_t)len : 1);
+	memcpy(exact, bytes, (size_t)len);
+	target(exact, (size_t)len);
+	free(exact);
+}
+
+/* Every file of the corpus NAME; at least one, or nothing was tested. */
+static void replay(const char *name,
+		   int (*target)(const uint8_t *data, size_t size))
+{
+	char path[4096];
+	struct dirent *entry;
+	size_t n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), TESTS "/fuzz/corpus/%s", name);
+	dir = opendir(path);
+	if (!CHECK(dir != NULL))
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), TESTS "/fuzz/corpus/%s/%s", name,
+			 entry->d_name);
+		replay_file(path, target);
+		n++;
+	}
+	closedir(dir);
+	CHECK(n > 0);
+}
+
+static void replays_gzip(void)
+{
+	replay("gzip", fuzz_gzip);
+}
+
+static void replays_meta(void)
+{
+	replay("meta", fuzz_meta);
+}
+
+static void replays_minidump(void)
+{
+	replay("minidump", fuzz_minidump);
+}
+
+static void replays_reason(void)
+{
+	replay("reason", fuzz_reason);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+		{ "gzip's corpus does no harm", replays_gzip },
+		{ "the JSON stream's corpus does no harm", replays_meta },
+		{ "the minidump's corpus does no harm", replays_minidump },
+		{ "the reason's corpus does no harm", replays_reason },
+	};
+
+	return TEST_RUN(tests);
+}
