@@ -13,6 +13,7 @@
 
 extern char **environ __attribute__((weak));
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
+extern void *dlsym(void *handle, const char *name) __attribute__((weak));
 
 uintptr_t real_address(struct real *real)
 {
@@ -22,6 +23,10 @@ uintptr_t real_address(struct real *real)
 	if (address)
 		return address;
 	address = resolve_next(real->name);
+	/* Called before our constructor, which finds the linker's list. */
+	if (!address && dlsym)
+		address = (uintptr_t)dlsym((void *)-1l /* RTLD_NEXT */,
+					   real->name);
 	atomic_store_explicit(&real->address, address, memory_order_release);
 	return address;
 }

@@ -4,6 +4,7 @@
  * Its worst failure costs a report; the process has died its own death. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,20 @@ static void limit(int resource, rlim_t soft)
 		return;
 	now.rlim_cur = soft < now.rlim_max ? soft : now.rlim_max;
 	setrlimit((__rlimit_resource_t)resource, &now);
+}
+
+/* We are in the program's session until the report is safe: what its terminal
+ * or its supervisor sends is not for us. */
+static void ignore_signals(void)
+{
+	static const int sent[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+				    SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU };
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(sent) / sizeof(*sent); i++)
+		signal(sent[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* The program's limits are not ours: as much as its hard limits allow where we
@@ -191,6 +206,7 @@ int main(int argc, char **argv)
 				"--help`\n");
 		return 2;
 	}
+	ignore_signals();
 	limit_self();
 	crash.witness = (pid_t)strtoul(argv[ARG_WITNESS], NULL, 10);
 	crash.mem = descriptor(argv[ARG_MEM]);
@@ -204,6 +220,7 @@ int main(int argc, char **argv)
 		return 1;
 	stored = store(&crash.record->settings, &report, &gz, &spool, &err);
 	report_progress(HELPER_DURABLE);
+	setsid();
 	if (crash.record->settings.url[0] && stored) {
 		if (!http_can(crash.record->settings.url))
 			exec_flush(&crash.record->settings, &report, &spool);
