@@ -126,6 +126,7 @@ UNIT_TESTS = \
 	minidump \
 	mutate_minidump \
 	report \
+	semantic \
 	siginfo \
 	spool \
 	utf \

@@ -16,7 +16,10 @@
 #include "scopes.h"
 #include "symbolize.h"
 
-enum { MAX_UNITS = 1 << 20 };
+enum {
+	MAX_UNITS = 1 << 20,
+	MAX_ORIGINS = 16, /* as libdw itself follows */
+};
 
 struct unit {
 	Dwarf_Off offset; /* of its DIE: what it is known by */
@@ -342,16 +345,61 @@ static const char *string_of(Dwarf_Die *die, unsigned attribute)
 	return dwarf_formstring(dwarf_attr_integrate(die, attribute, &attr));
 }
 
-static void name_of(Dwarf_Die *die, struct dwarf_level *level)
+/* Where the function that DIE is an instance of is declared. */
+static Dwarf_Die declaration_of(const Dwarf_Die *die)
 {
-	level->linkage = string_of(die, DW_AT_linkage_name);
-	if (level->linkage == NULL)
-		level->linkage = string_of(die, DW_AT_MIPS_linkage_name);
-	level->name = string_of(die, DW_AT_name);
+	Dwarf_Die at = *die, next;
+	Dwarf_Attribute attr;
+
+	for (int i = 0; i < MAX_ORIGINS; i++) {
+		if (!dwarf_attr(&at, DW_AT_abstract_origin, &attr) &&
+		    !dwarf_attr(&at, DW_AT_specification, &attr))
+			break;
+		if (dwarf_formref_die(&attr, &next) == NULL)
+			break;
+		at = next;
+	}
+	return at;
 }
 
-static size_t levels_in(struct unit *unit, uint64_t address,
-			struct dwarf_level *levels, size_t max)
+/* gcc gives no linkage name to what is only ever inlined; its name alone would
+ * be that of many others. */
+static const char *qualified_name(struct dwarf *dwarf, struct unit *unit,
+				  struct scope *scope, const char *name)
+{
+	Dwarf_Die declaration, of_unit;
+	struct unit *other = unit;
+
+	if (scope->qualified || name == NULL)
+		return scope->qualified ? scope->qualified : name;
+	declaration = declaration_of(&scope->die);
+	if (declaration.cu != unit->die.cu) {
+		if (dwarf_cu_getdwarf(declaration.cu) != dwarf->dw ||
+		    dwarf_diecu(&declaration, &of_unit, NULL, NULL) == NULL)
+			return name;
+		other = get_unit(dwarf, dwarf_dieoffset(&of_unit));
+	}
+	if (other)
+		scope->qualified = scopes_qualify(&other->scopes,
+				dwarf_dieoffset(&declaration), name);
+	return scope->qualified ? scope->qualified : name;
+}
+
+static void name_of(struct dwarf *dwarf, struct unit *unit,
+		    struct scope *scope, struct dwarf_level *level)
+{
+	level->linkage = string_of(&scope->die, DW_AT_linkage_name);
+	if (level->linkage == NULL)
+		level->linkage = string_of(&scope->die,
+					   DW_AT_MIPS_linkage_name);
+	level->name = string_of(&scope->die, DW_AT_name);
+	if (level->linkage == NULL)
+		level->name = qualified_name(dwarf, unit, scope, level->name);
+}
+
+static size_t levels_in(struct dwarf *dwarf, struct unit *unit,
+			uint64_t address, struct dwarf_level *levels,
+			size_t max)
 {
 	uint32_t chain[SYMBOLIZE_MAX_INLINES];
 	struct row row = { 0 };
@@ -369,11 +417,11 @@ static size_t levels_in(struct unit *unit, uint64_t address,
 		levels[0].approximate = row.approximate;
 	}
 	for (size_t i = 0; i < nscopes; i++) {
-		Dwarf_Die *die = &unit->scopes.list[chain[i]].die;
+		struct scope *scope = &unit->scopes.list[chain[i]];
 
-		name_of(die, &levels[i]);
+		name_of(dwarf, unit, scope, &levels[i]);
 		if (i + 1 < nscopes)
-			call_site(unit, die, &levels[i + 1]);
+			call_site(unit, &scope->die, &levels[i + 1]);
 	}
 	return n;
 }
@@ -382,10 +430,10 @@ size_t dwarf_levels(struct dwarf *dwarf, uint64_t address,
 		    struct dwarf_level *levels, size_t max)
 {
 	struct unit *unit = find_by_aranges(dwarf, address);
-	size_t n = unit ? levels_in(unit, address, levels, max) : 0;
+	size_t n = unit ? levels_in(dwarf, unit, address, levels, max) : 0;
 
 	if (n > 0)
 		return n;
 	unit = find_by_ranges(dwarf, address);
-	return unit ? levels_in(unit, address, levels, max) : 0;
+	return unit ? levels_in(dwarf, unit, address, levels, max) : 0;
 }

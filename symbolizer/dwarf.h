@@ -15,7 +15,7 @@ struct dwarf;
  * does. */
 struct dwarf_level {
 	const char *linkage; /* mangled; NULL: it has none */
-	const char *name;    /* as the source has it, unqualified; or NULL */
+	const char *name;    /* as in the source, with namespaces; or NULL */
 	const char *file;    /* or NULL */
 	uint32_t line;       /* 0: not known */
 	bool approximate;    /* the line is the nearest before it that has a

@@ -3,6 +3,7 @@
  * depth and number are bounded, and siblings that run backwards end a walk. */
 #include "scopes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,7 @@ static bool add_scope(struct scopes *scopes, const Dwarf_Die *die,
 	scopes->list = list;
 	list[scopes->len].die = *die;
 	list[scopes->len].parent = parent;
+	list[scopes->len].qualified = NULL;
 	*index_out = (uint32_t)scopes->len++;
 	return true;
 }
@@ -94,8 +96,43 @@ static bool add_ranges(struct scopes *scopes, Dwarf_Die *die,
 /* What the walk is inside of. */
 struct place {
 	uint32_t parent, owner;
+	uint32_t context;
 	unsigned depth;
 };
+
+/* DIE as what is around others; SCOPE_NONE without memory. */
+static uint32_t add_context(struct scopes *scopes, const Dwarf_Die *die,
+			    uint32_t parent)
+{
+	struct context *more = grow(scopes->contexts, scopes->ncontexts,
+				    &scopes->contexts_cap, sizeof(*more));
+
+	if (more == NULL)
+		return SCOPE_NONE;
+	scopes->contexts = more;
+	more[scopes->ncontexts] = (struct context){
+		.die = *die, .parent = parent,
+	};
+	return (uint32_t)scopes->ncontexts++;
+}
+
+/* Remember where the subprogram DIE is declared. */
+static void add_declaration(struct scopes *scopes, Dwarf_Die *die,
+			    uint32_t context)
+{
+	struct declaration *more;
+
+	if (context == SCOPE_NONE)
+		return;
+	more = grow(scopes->declarations, scopes->ndeclarations,
+		    &scopes->declarations_cap, sizeof(*more));
+	if (more == NULL)
+		return;
+	scopes->declarations = more;
+	more[scopes->ndeclarations++] = (struct declaration){
+		.offset = dwarf_dieoffset(die), .context = context,
+	};
+}
 
 static void walk(struct scopes *scopes, Dwarf_Die *parent,
 		 struct place place);
@@ -111,6 +148,12 @@ static void visit_function(struct scopes *scopes, Dwarf_Die *die, int tag,
 
 	if (is_inline && place.owner == SCOPE_NONE)
 		return;
+	if (!is_inline) {
+		add_declaration(scopes, die, place.context);
+		if (dwarf_haschildren(die))
+			place.context = add_context(scopes, die,
+						    place.context);
+	}
 	if (!is_inline && !dwarf_hasattr(die, DW_AT_low_pc) &&
 	    !dwarf_hasattr(die, DW_AT_ranges)) {
 		place.parent = place.owner = SCOPE_NONE;
@@ -137,15 +180,18 @@ static void visit(struct scopes *scopes, Dwarf_Die *die, struct place place)
 	case DW_TAG_inlined_subroutine:
 		visit_function(scopes, die, tag, place);
 		break;
-	case DW_TAG_lexical_block:
-	case DW_TAG_try_block:
-	case DW_TAG_catch_block:
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 	case DW_TAG_class_type:
 	case DW_TAG_structure_type:
 	case DW_TAG_union_type:
 	case DW_TAG_enumeration_type: /* Rust puts functions into types */
+		place.context = add_context(scopes, die, place.context);
+		walk(scopes, die, place);
+		break;
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
 	case DW_TAG_with_stmt:
 	case DW_TAG_common_block:
 		walk(scopes, die, place);
@@ -194,7 +240,7 @@ static int by_owner(const void *left, const void *right)
 
 void scopes_build(Dwarf_Die *unit, struct scopes *out)
 {
-	struct place place = { SCOPE_NONE, SCOPE_NONE, 0 };
+	struct place place = { SCOPE_NONE, SCOPE_NONE, SCOPE_NONE, 0 };
 	uint64_t reach = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -215,11 +261,74 @@ void scopes_build(Dwarf_Die *unit, struct scopes *out)
 
 void scopes_fini(struct scopes *scopes)
 {
+	for (size_t i = 0; i < scopes->len; i++)
+		free(scopes->list[i].qualified);
 	free(scopes->list);
+	free(scopes->contexts);
+	free(scopes->declarations);
 	free(scopes->functions);
 	free(scopes->inlines);
 	free(scopes->reach);
 	memset(scopes, 0, sizeof(*scopes));
+}
+
+static const struct declaration *find_declaration(const struct scopes *scopes,
+						  Dwarf_Off offset)
+{
+	size_t low = 0, high = scopes->ndeclarations;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (scopes->declarations[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == scopes->ndeclarations ||
+	    scopes->declarations[low].offset != offset)
+		return NULL;
+	return &scopes->declarations[low];
+}
+
+/* What CONTEXT is called in a qualified name. */
+static const char *context_name(struct context *context)
+{
+	const char *name = dwarf_diename(&context->die);
+
+	if (name && strncmp(name, "<lambda", 7) == 0)
+		return "{lambda}";
+	if (name)
+		return name;
+	return dwarf_tag(&context->die) == DW_TAG_namespace
+		       ? "(anonymous namespace)" : "{unnamed}";
+}
+
+char *scopes_qualify(const struct scopes *scopes, Dwarf_Off offset,
+		     const char *name)
+{
+	const struct declaration *declaration = find_declaration(scopes,
+								 offset);
+	uint32_t at = declaration ? declaration->context : SCOPE_NONE;
+	char *text = strdup(name), *more;
+	bool is_worth = false;
+
+	for (int i = 0; text && at != SCOPE_NONE && i < SCOPES_MAX_DEPTH;
+	     i++) {
+		struct context *context = &scopes->contexts[at];
+
+		if (asprintf(&more, "%s::%s", context_name(context), text) < 0)
+			more = NULL;
+		free(text);
+		text = more;
+		/* C's nested functions need no telling apart. */
+		is_worth |= dwarf_tag(&context->die) != DW_TAG_subprogram;
+		at = context->parent;
+	}
+	if (is_worth)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static bool holds(const struct span *span, uint64_t address)
