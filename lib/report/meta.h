@@ -19,6 +19,9 @@ enum {
 	MAX_META_ARRAYS = MAX_META_FRAMES + 2 * MAX_THREADS + 64,
 };
 
+/* The end of the year 9999: dates beyond it have no text. */
+#define META_MAX_TIME_MS INT64_C(253402300799999)
+
 /* REPORT's metadata as JSON text: malloc'd, *LEN_OUT bytes, for the caller to
  * free. NULL without memory. */
 char *meta_encode(const struct report *report, size_t *len_out);

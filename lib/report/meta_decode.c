@@ -163,7 +163,7 @@ static void get_strings(struct input *in, const json_t *o, const char *key,
 
 		if (json_is_string(item))
 			list[i] = copy_string(in, item);
-		else if (!json_is_null(item))
+		else
 			refuse(in, key, "an array of strings");
 	}
 	if (in->bad)
@@ -193,9 +193,11 @@ static void get_tags(struct input *in, json_t *o, const char *key,
 						     strlen(name)));
 		if (json_is_string(value))
 			tag->value = copy_string(in, value);
-		else if (!json_is_null(value))
+		else
 			refuse(in, key, "an object of strings");
 	}
+	if (in->bad)
+		return;
 	*out = list;
 	*n_out = n;
 }
@@ -378,7 +380,7 @@ static void decode_root(struct input *in, json_t *o)
 	size_t i;
 
 	decode_names(in, o);
-	get_integer(in, o, "time_ms", INT64_MIN, INT64_MAX, &r->time_ms);
+	get_integer(in, o, "time_ms", 0, META_MAX_TIME_MS, &r->time_ms);
 	get_int(in, o, "tier", 0, 5, &r->tier);
 	get_string(in, o, "tier_reason", &r->tier_reason);
 	if (complete != NULL && !json_is_boolean(complete))

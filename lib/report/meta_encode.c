@@ -73,12 +73,15 @@ static json_t *count_or_null(int64_t v)
 	return v >= 0 ? json_integer(v) : json_null();
 }
 
+/* Readers may rely on it that these hold no null. */
 static json_t *strings(struct builder *b, const char *const *texts, size_t n)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		add(b, array, string_or_null(texts[i]));
+	for (size_t i = 0; i < n; i++) {
+		if (texts[i] != NULL)
+			add(b, array, clean_string(texts[i]));
+	}
 	return array;
 }
 
@@ -87,13 +90,13 @@ static json_t *tags(struct builder *b, const struct tag *list, size_t n)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < n; i++) {
-		json_t *key = clean_string(list[i].key);
+		json_t *key;
 
-		if (key != NULL)
-			put(b, object, json_string_value(key),
-			    string_or_null(list[i].value));
-		else
-			b->bad = true;
+		if (list[i].key == NULL || list[i].value == NULL)
+			continue;
+		key = clean_string(list[i].key);
+		put(b, object, json_string_value(key),
+		    clean_string(list[i].value));
 		json_decref(key);
 	}
 	return object;
@@ -246,6 +249,14 @@ static json_t *fingerprint(struct builder *b)
 	return o;
 }
 
+/* A clock may be set to anything; a reader takes dates only. */
+static int64_t date(int64_t time_ms)
+{
+	if (time_ms < 0)
+		return 0;
+	return time_ms < META_MAX_TIME_MS ? time_ms : META_MAX_TIME_MS;
+}
+
 static json_t *root(struct builder *b)
 {
 	const struct report *r = b->report;
@@ -253,7 +264,7 @@ static json_t *root(struct builder *b)
 
 	put(b, o, "epitaph", json_integer(META_VERSION));
 	put(b, o, "id", string_or_null(r->id[0] ? r->id : NULL));
-	put(b, o, "time_ms", json_integer(r->time_ms));
+	put(b, o, "time_ms", json_integer(date(r->time_ms)));
 	put(b, o, "tier", json_integer(r->tier));
 	put(b, o, "tier_reason", string_or_null(r->tier_reason));
 	put(b, o, "complete", json_boolean(r->complete));

@@ -51,8 +51,12 @@ static void refuses_wrong_types(void)
 		"not within");
 	refuses("{\"process\":{\"args\":[1]}}", ERR_BAD_DATA,
 		"not an array of strings");
+	refuses("{\"process\":{\"args\":[null]}}", ERR_BAD_DATA,
+		"not an array of strings");
 	refuses("{\"process\":{\"tags\":{\"a\":1}}}", ERR_BAD_DATA,
 		"not an object of strings");
+	refuses("{\"time_ms\":-1}", ERR_BAD_DATA, "not within");
+	refuses("{\"time_ms\":253402300800000}", ERR_BAD_DATA, "not within");
 	refuses("{\"signal\":{\"address\":16}}", ERR_BAD_DATA,
 		"not a string");
 	refuses("{\"threads\":[1]}", ERR_BAD_DATA, "an array of objects");
@@ -160,11 +164,11 @@ static void keeps_all_64_bits(void)
 	make(&b);
 	a.address = UINT64_MAX;
 	a.has_address = true;
-	a.time_ms = INT64_MAX;
+	a.uptime_ms = INT64_MAX;
 	json = meta_encode(&a, &len);
 	if (CHECK(json != NULL && meta_decode(json, len, &b, NULL))) {
 		CHECK_NUMBER(b.address, UINT64_MAX);
-		CHECK_NUMBER(b.time_ms, INT64_MAX);
+		CHECK_NUMBER(b.uptime_ms, INT64_MAX);
 	}
 	free(json);
 	report_free(&a);
