@@ -117,11 +117,14 @@ CLI_SRCS = \
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
 	bytes \
+	cfi \
+	core \
 	corpus \
 	dumps \
 	fingerprint \
 	gzip \
 	http \
+	maps \
 	meta \
 	minidump \
 	mutate_minidump \
@@ -129,6 +132,7 @@ UNIT_TESTS = \
 	semantic \
 	siginfo \
 	spool \
+	unwind \
 	utf \
 	uuid
 
@@ -223,7 +227,8 @@ $(B)/asan/%.o: %.c Makefile
 $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
-		-Wl,-z,noseparate-code -Wl,--hash-style=both -Wl,-soname,libepitaph.so \
+		-Wl,-z,noseparate-code -Wl,-z,defs \
+		-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
 		-Wl,--version-script=shim/exports.map
 
 # Only what a crash needs: stopping and naming are for others.

@@ -267,7 +267,7 @@ static size_t jump_target(const Dwarf_Op *ops, size_t nops, size_t at,
 			return i;
 	/* Behind the last one: allowed, and there is nothing to tell it from
 	 * a jump into the middle of an operand but that it lies further. */
-	if (ops[nops - 1].offset != (uint64_t)-1 && to > ops[nops - 1].offset)
+	if ((int64_t)ops[at].number >= 0 && to > ops[nops - 1].offset)
 		return nops;
 	m->bad = true;
 	return nops;

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+static const char no_progress[] = "the stack pointer does not advance";
+
 bool walk_is_exact(enum trust trust)
 {
 	return trust == TRUST_CONTEXT || trust == TRUST_SIGFRAME;
@@ -213,7 +215,7 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 	    caller.value[R_RIP] < WALK_LOWEST_PC)
 		return STEP_END;
 	if (!is_progress(cursor, &caller, may_switch)) {
-		*why_out = "the stack pointer does not advance";
+		*why_out = no_progress;
 		return STEP_LOST;
 	}
 	if (trust != TRUST_SIGFRAME &&
@@ -275,23 +277,34 @@ static bool may_be_sigreturn(const struct cursor *cursor,
 			 row->end == cursor->regs.value[R_RIP]));
 }
 
+static enum step_result leave_handler(struct cursor *cursor,
+				      struct cursor *interrupted,
+				      const char **why_out)
+{
+	if (!is_progress(cursor, &interrupted->regs, true)) {
+		*why_out = no_progress;
+		return STEP_LOST;
+	}
+	interrupted->backward = cursor->backward;
+	*cursor = *interrupted;
+	return STEP_FRAME;
+}
+
 enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 			   uint64_t *cfa_out, const char **why_out)
 {
 	const struct row *row = walk_row(unwind, cursor);
+	struct cursor interrupted = *cursor;
 	enum step_result result;
 
 	*cfa_out = 0;
 	if (may_be_sigreturn(cursor, row) &&
-	    cursor->backward < WALK_MAX_BACKWARD &&
-	    guess_sigreturn(unwind, cursor, cfa_out)) {
-		cursor->backward++;
-		result = STEP_FRAME;
-	} else if (row) {
+	    guess_sigreturn(unwind, &interrupted, cfa_out))
+		result = leave_handler(cursor, &interrupted, why_out);
+	else if (row)
 		result = use_row(unwind, cursor, row, cfa_out, why_out);
-	} else {
+	else
 		result = without_row(unwind, cursor, cfa_out, why_out);
-	}
 	if (result == STEP_FRAME)
 		cursor->module =
 			walk_module(unwind, cursor->regs.value[R_RIP]);

@@ -1,0 +1,751 @@
+/* The unwinder on processes made by hand: what each rule finds, what it must
+ * not believe, and that it ends on anything. */
+#include "world.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "mutate.h"
+
+/* Functions of the usual world. */
+enum {
+	START,     /* return address undefined */
+	MAIN,      /* frame by rbp, which it saves, and rbx */
+	MIDDLE,    /* sixteen bytes of locals */
+	LEAF,      /* nothing pushed */
+	PLT,       /* CFA by expression over rip */
+	TRAMPOLINE, /* of a signal, all registers by expression */
+	STUCK,     /* CFA that does not advance */
+	NO_CFI,
+	NO_CFI_EITHER,
+	TRAMPOLINE_BARE, /* without a table */
+};
+
+/* DW_CFA_expression of register R: *(rsp + OFFSET), two bytes of SLEB. */
+#define SAVED(r, offset)                                                       \
+	DW_CFA_expression, r, 3, DW_OP_breg7, 0x80 | ((offset) & 0x7f),        \
+		(offset) >> 7
+
+static void add_frames(struct world *w)
+{
+	world_cie(w, "zR");
+	WORLD_FDE(w, START, DW_CFA_undefined, R_RIP);
+	WORLD_FDE(w, MAIN, DW_CFA_advance_loc + 1, DW_CFA_def_cfa_offset, 16,
+		  DW_CFA_offset | R_RBP, 2, DW_CFA_advance_loc + 3,
+		  DW_CFA_def_cfa_register, R_RBP, DW_CFA_offset | R_RBX, 3,
+		  DW_CFA_advance_loc1, 0xe0, DW_CFA_remember_state,
+		  DW_CFA_def_cfa, R_RSP, 8, DW_CFA_advance_loc + 1,
+		  DW_CFA_restore_state);
+	WORLD_FDE(w, MIDDLE, DW_CFA_advance_loc + 4, DW_CFA_def_cfa_offset,
+		  24);
+	WORLD_FDE(w, LEAF, DW_CFA_nop);
+	/* rsp + 8 + ((rip & 15) >= 11) * 8 */
+	WORLD_FDE(w, PLT, DW_CFA_def_cfa_expression, 11, DW_OP_breg7, 8,
+		  DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and, DW_OP_lit11,
+		  DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus);
+	world_cie(w, "zRS");
+	WORLD_FDE(w, TRAMPOLINE, DW_CFA_def_cfa_expression, 4, DW_OP_breg7,
+		  0xa0, 0x01, DW_OP_deref, SAVED(R_RBP, 120),
+		  SAVED(R_RBX, 128), SAVED(R_RSP, 160), SAVED(R_RIP, 168));
+	world_cie(w, "zR");
+	WORLD_FDE(w, STUCK, DW_CFA_def_cfa_offset, 0, DW_CFA_val_offset, R_RIP,
+		  0);
+}
+
+static struct world *usual_world(void)
+{
+	static struct world w;
+
+	world_init(&w, WORLD_FRAMES + 0x80);
+	add_frames(&w);
+	world_finish(&w, WORLD_FRAMES, true);
+	return &w;
+}
+
+/* From SP on: main's frame at SP + 32, called by start. */
+static uint64_t main_frame(struct world *w, size_t sp)
+{
+	world_push(w, sp + 24, 0xb0b0);         /* rbx of start */
+	world_push(w, sp + 32, 0);              /* rbp of start */
+	world_push(w, sp + 40, world_call(w, function_at(START, 32)));
+	return world_call(w, function_at(MAIN, 64));
+}
+
+static void test_cfi(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	world_push(w, 64, world_call(w, function_at(MIDDLE, 40)));
+	world_push(w, 88, main_frame(w, 96));
+	regs.value[R_RBP] = stack_at(128);
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(MIDDLE, 40), TRUST_CFI },
+		   { function_at(MAIN, 64), TRUST_CFI },
+		   { function_at(START, 32), TRUST_CFI });
+	CHECK_NUMBER(walk.frames[0].cfa, stack_at(72));
+	CHECK_NUMBER(walk.frames[1].cfa, stack_at(96));
+	CHECK_NUMBER(walk.frames[2].cfa, stack_at(144));
+}
+
+/* At the first byte nothing is pushed, whatever rbp says. */
+static void test_first_instruction(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(MAIN, 0), 64);
+	struct walk walk;
+
+	regs.value[R_RBP] = stack_at(128);
+	world_push(w, 64, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(MAIN, 0), TRUST_CONTEXT },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+/* A call that does not return may be a function's last instruction. */
+static void test_noreturn_call(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 0), 64);
+	struct walk walk;
+
+	/* Behind MIDDLE begins LEAF, with another CFA. */
+	world_push(w, 64, world_call(w, function_at(LEAF, 0)));
+	world_push(w, 88, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 0), TRUST_CONTEXT },
+		   { function_at(LEAF, 0), TRUST_CFI },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+static void test_plt(void)
+{
+	struct world *w = usual_world();
+	struct walk walk;
+
+	for (unsigned offset = 6; offset <= 11; offset += 5) {
+		size_t sp = offset == 11 ? 56 : 64; /* push $n was done */
+		struct registers regs =
+			world_registers(function_at(PLT, offset), sp);
+
+		world_push(w, 56, 7);
+		world_push(w, 64, world_call(w, function_at(START, 32)));
+		world_walk(w, &regs, &walk);
+		CHECK_WALK(&walk, NULL,
+			   { function_at(PLT, offset), TRUST_CONTEXT },
+			   { function_at(START, 32), TRUST_PLT });
+	}
+}
+
+/* A handler, called by the trampoline, which interrupted the first byte of
+ * MIDDLE: not the byte before it. */
+static void test_signal_frame(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	world_push(w, 64, function_at(TRAMPOLINE, 1));
+	world_push(w, 72 + 120, stack_at(128));
+	world_push(w, 72 + 160, stack_at(512));
+	world_push(w, 72 + 168, function_at(MIDDLE, 0));
+	world_push(w, 512, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(TRAMPOLINE, 1), TRUST_CFI },
+		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+static void put_trampoline(struct world *w)
+{
+	static const uint8_t code[] = {
+		0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05,
+	};
+
+	world_code(w, function_at(TRAMPOLINE_BARE, 16), code, sizeof(code));
+}
+
+static void put_greg(struct world *w, size_t ucontext, int greg,
+		     uint64_t value)
+{
+	world_push(w, ucontext + offsetof(ucontext_t, uc_mcontext.gregs) +
+		   (size_t)greg * 8, value);
+}
+
+static void test_bare_trampoline(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	put_trampoline(w);
+	world_push(w, 64, function_at(TRAMPOLINE_BARE, 16));
+	put_greg(w, 72, REG_RSP, stack_at(1024));
+	put_greg(w, 72, REG_RIP, function_at(MIDDLE, 0));
+	world_push(w, 1024, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(TRAMPOLINE_BARE, 16), TRUST_CFI },
+		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+/* A context that restores itself would go round for ever. */
+static void test_signal_circle(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct unwind *unwind = world_unwind(w, -1, -1);
+	static struct frame frames[1024];
+	struct unwind_result result;
+
+	put_trampoline(w);
+	world_push(w, 64, function_at(TRAMPOLINE_BARE, 16));
+	put_greg(w, 72, REG_RSP, stack_at(64));
+	put_greg(w, 72, REG_RIP, function_at(LEAF, 3));
+	unwind_thread(unwind, &regs, frames, 1024, &result);
+	CHECK(result.depth < 1024);
+	CHECK(result.truncated != NULL);
+	unwind_free(unwind);
+}
+
+static void test_bad_call(void)
+{
+	static const uint64_t targets[] = {
+		0, 0x10, 0xdeadbeef0000, WORLD_STACK, UINT64_MAX,
+	};
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct world *w = usual_world();
+		struct registers regs = world_registers(targets[i], 64);
+		struct walk walk;
+
+		regs.value[R_RBP] = stack_at(128);
+		world_push(w, 64, main_frame(w, 96));
+		world_walk(w, &regs, &walk);
+		CHECK_WALK(&walk, NULL, { targets[i], TRUST_CONTEXT },
+			   { function_at(MAIN, 64), TRUST_LEAF },
+			   { function_at(START, 32), TRUST_CFI });
+	}
+}
+
+/* A jump, not a call: the word on top is no return address. */
+static void test_bad_jump(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(0, 64);
+	struct walk walk;
+
+	world_push(w, 64, function_at(MIDDLE, 40)); /* no call before it */
+	world_push(w, 80, world_call(w, function_at(MIDDLE, 80)));
+	world_push(w, 104, world_call(w, function_at(START, 32)));
+	regs.value[R_RBP] = 1;
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { 0, TRUST_CONTEXT },
+		   { function_at(MIDDLE, 80), TRUST_CFI_SCAN },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+static void test_frame_pointer(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(NO_CFI, 8), 64);
+	struct walk walk;
+
+	world_push(w, 64, function_at(MIDDLE, 41)); /* not after a call */
+	regs.value[R_RBP] = stack_at(96);
+	world_push(w, 96, stack_at(160));
+	world_push(w, 104, world_call(w, function_at(NO_CFI_EITHER, 48)));
+	world_push(w, 160, 0);
+	world_push(w, 168, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(NO_CFI, 8), TRUST_CONTEXT },
+		   { function_at(NO_CFI_EITHER, 48), TRUST_FRAME_POINTER },
+		   { function_at(START, 32), TRUST_FRAME_POINTER });
+}
+
+/* rbp as data: odd, below rsp, far away, or at a word that is no return
+ * address. Then there is no caller, and none is invented. */
+static void test_bad_frame_pointer(void)
+{
+	const uint64_t values[] = {
+		stack_at(97), stack_at(56), WORLD_STACK + (4 << 20),
+		stack_at(96), 5,
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct world *w = usual_world();
+		struct registers regs =
+			world_registers(function_at(NO_CFI, 8), 64);
+		struct walk walk;
+
+		regs.value[R_RBP] = values[i];
+		world_push(w, 96, stack_at(160));
+		world_push(w, 104, function_at(MIDDLE, 41));
+		world_walk(w, &regs, &walk);
+		CHECK_WALK(&walk, "no rule finds a caller",
+			   { function_at(NO_CFI, 8), TRUST_CONTEXT });
+	}
+}
+
+/* A return address that was written over: the walk goes on where it can, and
+ * says that it is guessing. */
+static void test_smashed_stack(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(MIDDLE, 40), 64);
+	struct walk walk;
+
+	memset(w->stack + 64, 'A', 64);
+	world_push(w, 136, world_call(w, function_at(MIDDLE, 80)));
+	world_push(w, 160, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(MIDDLE, 40), TRUST_CONTEXT },
+		   { function_at(MIDDLE, 80), TRUST_CFI_SCAN },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+static void test_smashed_for_good(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(MIDDLE, 40), 64);
+	struct walk walk;
+
+	memset(w->stack, 'A', sizeof(w->stack));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, "corrupt return address",
+		   { function_at(MIDDLE, 40), TRUST_CONTEXT });
+}
+
+/* Scanning looks 160 words far from the crash, and 40 from a guess. */
+static void test_scan_limits(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(NO_CFI, 8), 0);
+	struct walk walk;
+
+	world_push(w, 159 * 8, world_call(w, function_at(NO_CFI, 48)));
+	world_walk(w, &regs, &walk);
+	CHECK_NUMBER(walk.result.nframes, 1);
+	w = usual_world();
+	world_push(w, 159 * 8, world_call(w, function_at(MIDDLE, 48)));
+	world_push(w, 162 * 8, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_NUMBER(walk.result.nframes, 3);
+	w = usual_world();
+	world_push(w, 160 * 8, world_call(w, function_at(MIDDLE, 48)));
+	world_push(w, 163 * 8, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_NUMBER(walk.result.nframes, 1);
+}
+
+/* Executable memory in no module, as a JIT compiler makes it. */
+static void test_jit(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(0x900010, 64);
+	struct walk walk;
+
+	regs.value[R_RBP] = stack_at(96);
+	world_push(w, 96, stack_at(160));
+	world_push(w, 104, 0x900110);
+	world_push(w, 160, 0);
+	world_push(w, 168, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { 0x900010, TRUST_CONTEXT },
+		   { 0x900110, TRUST_FRAME_POINTER },
+		   { function_at(START, 32), TRUST_FRAME_POINTER });
+	CHECK_NUMBER(walk.frames[0].module, -1);
+	CHECK_NUMBER(walk.frames[0].offset, 0);
+}
+
+static void test_no_progress(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(STUCK, 8), 64);
+	struct walk walk;
+
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, "the stack pointer does not advance",
+		   { function_at(STUCK, 8), TRUST_CONTEXT });
+}
+
+static void test_end_marks(void)
+{
+	for (uint64_t mark = 0; mark < 4096; mark += 4095) {
+		struct world *w = usual_world();
+		struct registers regs =
+			world_registers(function_at(LEAF, 3), 64);
+		struct walk walk;
+
+		world_push(w, 64, mark);
+		world_walk(w, &regs, &walk);
+		CHECK_WALK(&walk, NULL,
+			   { function_at(LEAF, 3), TRUST_CONTEXT });
+	}
+}
+
+static void test_cut_stack(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(MIDDLE, 40),
+						WORLD_STACK_LEN - 16);
+	struct walk walk;
+
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, "stack memory is not readable",
+		   { function_at(MIDDLE, 40), TRUST_CONTEXT });
+}
+
+static void test_no_registers(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = { .valid = 0 };
+	struct walk walk;
+
+	world_walk(w, &regs, &walk);
+	CHECK_NUMBER(walk.result.nframes, 0);
+	CHECK_STRING(walk.result.truncated, "no registers");
+}
+
+static void test_both_ends(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 0);
+	struct unwind *unwind = world_unwind(w, -1, -1);
+	struct frame frames[11];
+	struct unwind_result result;
+	uint64_t pcs[100] = { function_at(LEAF, 3) };
+
+	for (unsigned i = 1; i < 99; i++) {
+		pcs[i] = world_call(w, function_at(LEAF, 8 + i));
+		world_push(w, (i - 1) * 8, pcs[i]);
+	}
+	pcs[99] = world_call(w, function_at(START, 32));
+	world_push(w, 98 * 8, pcs[99]);
+	unwind_thread(unwind, &regs, frames, 11, &result);
+	CHECK_NUMBER(result.nframes, 11);
+	CHECK_NUMBER(result.depth, 100);
+	CHECK_STRING(result.truncated, NULL);
+	for (size_t i = 0; i < 11; i++)
+		CHECK_NUMBER(frames[i].pc, pcs[i < 5 ? i : 100 - 11 + i]);
+	CHECK_NUMBER(frames[9].cfa, stack_at(99 * 8));
+	unwind_free(unwind);
+}
+
+static void check_usual_walk(struct world *w, struct unwind *unwind,
+			     enum trust trust)
+{
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	regs.value[R_RBP] = stack_at(128);
+	world_push(w, 64, world_call(w, function_at(MIDDLE, 40)));
+	world_push(w, 88, main_frame(w, 96));
+	unwind_thread(unwind, &regs, walk.frames, 64, &walk.result);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(MIDDLE, 40), trust },
+		   { function_at(MAIN, 64), trust },
+		   { function_at(START, 32), trust });
+	unwind_free(unwind);
+}
+
+/* gold and lld put .eh_frame below its header. */
+static void test_frame_before_hdr(void)
+{
+	static struct world w;
+
+	world_init(&w, WORLD_FRAMES);
+	add_frames(&w);
+	world_finish(&w, WORLD_FRAMES + 0x800, true);
+	check_usual_walk(&w, world_unwind(&w, -1, -1), TRUST_CFI);
+}
+
+static void test_no_search_table(void)
+{
+	static struct world w;
+
+	world_init(&w, WORLD_FRAMES + 0x400);
+	add_frames(&w);
+	world_finish(&w, WORLD_FRAMES, false);
+	check_usual_walk(&w, world_unwind(&w, -1, -1), TRUST_CFI);
+}
+
+static int file_of(const void *bytes, size_t len)
+{
+	int fd = memfd_create("elf", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	return fd;
+}
+
+/* The image is not in the memory that was kept. */
+static void test_from_file(void)
+{
+	struct world *w = usual_world();
+	int fd;
+
+	world_call(w, function_at(MIDDLE, 40));
+	main_frame(w, 96);
+	fd = file_of(w->image, sizeof(w->image));
+	w->image_len = 0;
+	/* world_call() still writes to w->image, which nobody reads. */
+	check_usual_walk(w, world_unwind(w, fd, -1), TRUST_CFI);
+	close(fd);
+}
+
+/* The world's .eh_frame made into a .debug_frame section of a debug file:
+ * absolute addresses, CIEs by offset, no augmentation. */
+static size_t write_debug_frame(uint8_t *out)
+{
+	static const uint8_t cie[] = {
+		16, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 3, '\0', 1, 0x78, R_RIP,
+		DW_CFA_def_cfa, R_RSP, 8, DW_CFA_offset | R_RIP, 1, 0, 0,
+	};
+	static const uint8_t programs[][8] = {
+		[START] = { DW_CFA_undefined, R_RIP },
+		[MAIN] = { DW_CFA_def_cfa, R_RBP, 16, DW_CFA_offset | R_RBP,
+			   2 },
+		[MIDDLE] = { DW_CFA_def_cfa_offset, 24 },
+		[LEAF] = { DW_CFA_nop },
+	};
+	size_t at = sizeof(cie);
+
+	memcpy(out, cie, sizeof(cie));
+	for (int i = START; i <= LEAF; i++) {
+		uint32_t head[2] = { 4 + 16 + 8, 0 };
+		uint64_t range[2] = { function_at(i, 0), WORLD_FUNCTION };
+
+		memcpy(out + at, head, 8);
+		memcpy(out + at + 8, range, 16);
+		memcpy(out + at + 24, programs[i], 8);
+		at += 32;
+	}
+	return at;
+}
+
+static int debug_file(void)
+{
+	static uint8_t file[0x1000];
+	static const char names[] = "\0.debug_frame\0.shstrtab";
+	size_t len = write_debug_frame(file + 0x200);
+	Elf64_Shdr sections[3] = {
+		[1] = { .sh_name = 1, .sh_type = SHT_PROGBITS,
+			.sh_offset = 0x200, .sh_size = len,
+			.sh_addralign = 1 },
+		[2] = { .sh_name = 14, .sh_type = SHT_STRTAB,
+			.sh_offset = 0x180, .sh_size = sizeof(names),
+			.sh_addralign = 1 },
+	};
+	struct world *w = usual_world();
+	Elf64_Ehdr ehdr;
+
+	memcpy(file, w->image, 0x180);
+	memcpy(&ehdr, file, sizeof(ehdr));
+	ehdr.e_phnum = 1;
+	ehdr.e_shoff = 0x400;
+	ehdr.e_shnum = 3;
+	ehdr.e_shentsize = sizeof(Elf64_Shdr);
+	ehdr.e_shstrndx = 2;
+	memcpy(file, &ehdr, sizeof(ehdr));
+	memcpy(file + 0x180, names, sizeof(names));
+	memcpy(file + 0x400, sections, sizeof(sections));
+	return file_of(file, 0x600);
+}
+
+static void test_debug_frame(void)
+{
+	int fd = debug_file();
+	struct world *w = usual_world();
+
+	/* No PT_GNU_EH_FRAME in memory. */
+	world_headers(w, false);
+	check_usual_walk(w, world_unwind(w, -1, fd), TRUST_CFI_DEBUG);
+	close(fd);
+}
+
+/* Where both are there, .eh_frame counts. */
+static void test_debug_frame_second(void)
+{
+	int fd = debug_file();
+	struct world *w = usual_world();
+
+	check_usual_walk(w, world_unwind(w, -1, fd), TRUST_CFI);
+	close(fd);
+}
+
+/* Everything that the usual tables can do, in one walk. */
+static void tour(struct world *w, struct registers *regs)
+{
+	*regs = world_registers(function_at(LEAF, 3), 64);
+	regs->value[R_RBP] = stack_at(640);
+	world_push(w, 64, world_call(w, function_at(MIDDLE, 40)));
+	world_push(w, 88, function_at(TRAMPOLINE, 1));
+	world_push(w, 96 + 120, stack_at(640));
+	world_push(w, 96 + 160, stack_at(504));
+	world_push(w, 96 + 168, function_at(PLT, 11));
+	world_push(w, 512, world_call(w, function_at(MIDDLE, 80)));
+	world_push(w, 536, main_frame(w, 608));
+}
+
+static void test_tour(void)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+	struct walk walk;
+
+	tour(w, &regs);
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(MIDDLE, 40), TRUST_CFI },
+		   { function_at(TRAMPOLINE, 1), TRUST_CFI },
+		   { function_at(PLT, 11), TRUST_SIGFRAME },
+		   { function_at(MIDDLE, 80), TRUST_PLT },
+		   { function_at(MAIN, 64), TRUST_CFI },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+/* Walks of the tour that found something else than it. */
+static size_t other_walks;
+
+/* Walk W, which was tampered with: any answer will do that is one. */
+static void walk_tampered(struct world *w, const struct registers *regs)
+{
+	struct walk walk;
+
+	world_walk(w, regs, &walk);
+	CHECK(walk.result.nframes >= 1 && walk.result.nframes <= 64);
+	CHECK(walk.result.depth >= walk.result.nframes);
+	CHECK_NUMBER(walk.frames[0].pc, function_at(LEAF, 3));
+	other_walks += walk.result.nframes != 7 ||
+		       walk.frames[6].pc != function_at(START, 32);
+}
+
+static void try_tables(const uint8_t *bytes, size_t len)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+
+	tour(w, &regs);
+	memcpy(w->image + WORLD_FRAMES, bytes, len);
+	w->image_len = WORLD_FRAMES + len;
+	walk_tampered(w, &regs);
+}
+
+static void try_headers(const uint8_t *bytes, size_t len)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+
+	tour(w, &regs);
+	memcpy(w->image, bytes, len);
+	walk_tampered(w, &regs);
+}
+
+static void try_stack(const uint8_t *bytes, size_t len)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+
+	tour(w, &regs);
+	memset(w->stack, 0, sizeof(w->stack));
+	memcpy(w->stack, bytes, len);
+	walk_tampered(w, &regs);
+}
+
+/* Most bits of a table matter to somebody. */
+static void test_mutated_tables(void)
+{
+	struct world *w = usual_world();
+	size_t hdr_len = 12 + 8 * w->nfdes;
+	size_t len = w->end - WORLD_FRAMES;
+	uint8_t bytes[WORLD_IMAGE - WORLD_FRAMES];
+
+	memcpy(bytes, w->image + WORLD_FRAMES, len);
+	other_walks = 0;
+	mutate_all(bytes, hdr_len, try_tables);
+	CHECK(other_walks > hdr_len);
+	other_walks = 0;
+	mutate_all(bytes, len, try_tables);
+	CHECK(other_walks > len);
+}
+
+static void test_mutated_headers(void)
+{
+	struct world *w = usual_world();
+	size_t len = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr);
+	uint8_t bytes[sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr)];
+
+	memcpy(bytes, w->image, len);
+	other_walks = 0;
+	mutate_all(bytes, len, try_headers);
+	CHECK(other_walks > len);
+}
+
+static void test_mutated_stack(void)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+	uint8_t bytes[704];
+
+	tour(w, &regs);
+	memcpy(bytes, w->stack, sizeof(bytes));
+	other_walks = 0;
+	mutate_all(bytes, sizeof(bytes), try_stack);
+	CHECK(other_walks > 100);
+}
+
+static const struct test tests[] = {
+	{ "CFI leads to the outermost frame", test_cfi },
+	{ "at a function's first byte its caller is on top",
+	  test_first_instruction },
+	{ "a call that is a function's last instruction finds its own row",
+	  test_noreturn_call },
+	{ "a PLT stub is left by the expression of its CFA", test_plt },
+	{ "a signal frame leads to the very instruction", test_signal_frame },
+	{ "a trampoline without CFI is known by its bytes",
+	  test_bare_trampoline },
+	{ "a signal frame that restores itself ends the walk",
+	  test_signal_circle },
+	{ "a call to nowhere has its caller on top", test_bad_call },
+	{ "a jump to nowhere does not", test_bad_jump },
+	{ "frame pointers lead on where there is no table",
+	  test_frame_pointer },
+	{ "a register that is no frame pointer is not used as one",
+	  test_bad_frame_pointer },
+	{ "beyond an overwritten return address frames are guesses",
+	  test_smashed_stack },
+	{ "with nothing left to guess from the walk says so",
+	  test_smashed_for_good },
+	{ "scanning has limits", test_scan_limits },
+	{ "code in no module is walked by frame pointer", test_jit },
+	{ "a CFA that does not advance ends the walk", test_no_progress },
+	{ "a return address below 4096 is the end", test_end_marks },
+	{ "a stack that was cut off is said to be", test_cut_stack },
+	{ "no registers, no frames", test_no_registers },
+	{ "of a deep stack both ends and the depth are kept",
+	  test_both_ends },
+	{ ".eh_frame may lie before its header", test_frame_before_hdr },
+	{ "without a search table the section is read through",
+	  test_no_search_table },
+	{ "a file serves where memory has not got the tables",
+	  test_from_file },
+	{ ".debug_frame serves where there is no .eh_frame",
+	  test_debug_frame },
+	{ ".eh_frame goes before .debug_frame", test_debug_frame_second },
+	{ "all kinds of frames in one stack", test_tour },
+	{ "mutated tables are walked without harm", test_mutated_tables },
+	{ "mutated ELF headers are, too", test_mutated_headers },
+	{ "and mutated stacks", test_mutated_stack },
+};
+
+int main(void)
+{
+	return TEST_RUN(tests);
+}
