@@ -1,6 +1,7 @@
 /* Reading ELF cores. Runs in the command line. Nobody vouches for a core: it
  * is read through the bounded reader, and its counts are held to limits. (Not
- * by libelf: it would look at sections, which a core has not got.) Layouts: elf(5), the kernel's fs/binfmt_elf.c and struct elf_prstatus. */
+ * by libelf: it would look at sections, which a core has not got.) Layouts:
+ * elf(5), the kernel's fs/binfmt_elf.c and struct elf_prstatus. */
 #include "core.h"
 
 #include <elf.h>
