@@ -38,7 +38,7 @@ static void prepare_stacks(void)
 		.ss_size = ZONE_ALTSTACK,
 	};
 
-	sys3(mprotect, zone_stacks.guard0, ZONE_PAGE, PROT_NONE);
+	sys3(mprotect, zone_stacks.guard, ZONE_PAGE, PROT_NONE);
 	sys2(sigaltstack, &stack, NULL);
 }
 
@@ -50,14 +50,6 @@ static void prepare_fork(void)
 	sys3(madvise, zone_stacks.wiped, ZONE_PAGE, MADV_WIPEONFORK);
 	atomic_store(zone.wiped, 1);
 	atomic_store(&zone.pid, (int32_t)sys0(getpid));
-}
-
-static void register_main_thread(void)
-{
-	int slot = slot_take();
-
-	if (slot >= 0)
-		slot_own(slot, (int32_t)sys0(gettid), 0);
 }
 
 /* Put our handler where the disposition is at its default. One that is there
@@ -139,7 +131,6 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 	zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
 	prepare_fork();
 	prepare_stacks();
-	register_main_thread();
 	install_handlers();
 	zone.ready = true;
 }

@@ -7,9 +7,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* A function of the program's libc, looked up at its first use. */
+/* A function of the program's libc, looked up at its first use. The name is in
+ * place: a pointer would have to be relocated, on a page of its own. */
 struct real {
-	const char *name;
+	char name[24];
 	_Atomic uintptr_t address;
 };
 

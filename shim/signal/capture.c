@@ -104,7 +104,7 @@ static const struct first_fault *earlier_fault(const ucontext_t *context,
 	return NULL;
 }
 
-void copy_stack(void)
+static void copy_stack(void)
 {
 	struct crash_record *record = &zone.record;
 	uint64_t from = record->gregs[REG_RSP] - RED_ZONE;
@@ -143,11 +143,8 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	const struct first_fault *fault;
 
 	record->fault_ns = clock_ns(CLOCK_MONOTONIC);
-	record->time_ns = clock_ns(CLOCK_REALTIME);
-	record->boot_ns = clock_ns(CLOCK_BOOTTIME);
 	record->pid = atomic_load(&zone.pid);
 	record->tid = tid;
-	record->uid = (uint32_t)sys0(getuid);
 	record->signal = sig;
 	record->death_signal = sig;
 	record->nthreads = 0;
@@ -157,7 +154,6 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		 sizeof(record->tier_reason), "no witness");
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
-	save_xstate(context);
 	record->first_fault = 0;
 	fault = earlier_fault(context, tid);
 	if (fault) {
@@ -166,13 +162,34 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		zone_copy(record->siginfo, fault->siginfo,
 			  sizeof(record->siginfo));
 		zone_copy(record->gregs, fault->gregs, sizeof(record->gregs));
-		if (record->pid != 1)
-			save_xstate((const void *)(uintptr_t)fault->context);
 	}
-	make_id(record);
+}
+
+/* Of the first fault, the extended state is still in its signal frame; only
+ * as process 1, where abort() goes on after its signal, that frame is gone. */
+static const ucontext_t *state_context(const ucontext_t *context)
+{
+	const struct crash_record *record = &zone.record;
+	int slot = slot_find(record->tid);
+
+	if (!record->first_fault || record->pid == 1 || slot < 0)
+		return context;
+	return (const void *)(uintptr_t)
+		zone.faults[zone.slots[slot].fault].context;
+}
+
+void complete_record(const ucontext_t *context)
+{
+	struct crash_record *record = &zone.record;
+
+	record->time_ns = clock_ns(CLOCK_REALTIME);
+	record->boot_ns = clock_ns(CLOCK_BOOTTIME);
+	record->uid = (uint32_t)sys0(getuid);
 	sys2(prctl, 16 /* PR_GET_NAME */, record->name);
-	record->stack_len = 0;
-	record->magic = RECORD_MAGIC;
+	make_id(record);
+	save_xstate(state_context(context));
+	copy_stack();
 	record->version = RECORD_VERSION;
 	record->size = sizeof(*record);
+	record->magic = RECORD_MAGIC;
 }

@@ -4,7 +4,7 @@
  * program left at default is a crash. */
 #include "zone.h"
 
-struct zone zone;
+struct zone zone __attribute__((aligned(ZONE_PAGE)));
 struct zone_stacks zone_stacks __attribute__((aligned(ZONE_PAGE)));
 
 static const int claimed_signals[CLAIMED_COUNT] = {
@@ -140,7 +140,7 @@ static void crash(int sig, siginfo_t *si, ucontext_t *context)
 	if (!notice_fork()) {
 		if (claim_crash(tid)) {
 			describe_crash(sig, si, context, tid);
-			run_witness();
+			run_witness(context);
 		} else if (atomic_load(&zone.claim) != tid) {
 			wait_for_other();
 		}

@@ -54,15 +54,15 @@ struct crash_thread {
 	uint64_t reaped; /* 1: the witness need not wait for it any more */
 };
 
+/* What start and capture write comes first, on one page: each page that is
+ * touched for the first time costs 0.5 to 3 us. */
 struct crash_record {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t size;
-	/* Filled at start, on one page: each page touched costs a fault. */
 	uint64_t main_stack_end; /* address of the argc word */
 	uint64_t auxv;           /* address */
 	int64_t started_ns;      /* CLOCK_BOOTTIME when the shim was loaded */
-	struct crash_settings settings;
 
 	char id[40];
 	int64_t time_ns;  /* CLOCK_REALTIME at the crash */
@@ -73,19 +73,19 @@ struct crash_record {
 	uint32_t uid;
 	int32_t signal;       /* of the first fault */
 	int32_t death_signal; /* of the terminal event; often the same */
+	uint32_t first_fault; /* 1: registers are older than the death */
 	uint8_t siginfo[128]; /* of the first fault */
 	char name[16];        /* of the crashing thread */
-	char exe[1024];
 	uint64_t gregs[RECORD_GREGS];
 	uint64_t fs_base; /* of the crashing thread: its TCB */
-	uint32_t first_fault; /* 1: registers are older than the death */
-	uint32_t tier;
 	char tier_reason[64];
+	uint32_t tier;
 	uint32_t late; /* 1: the process waits for the report to be durable */
-	uint32_t nseen; /* threads besides the crashing one */
 	uint32_t xstate_len;
 	uint32_t stack_len;
 	uint64_t stack_address;
+	struct crash_settings settings;
+	char exe[1024];
 	uint8_t xstate[RECORD_XSTATE];
 	uint8_t stack[RECORD_STACK];
 	uint32_t nthreads;

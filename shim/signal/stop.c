@@ -26,6 +26,7 @@ struct dirent64_head {
 	char name[];
 };
 
+static const char unnamed[16];
 static uint8_t dirents[DIRENT_BYTES] __attribute__((aligned(8)));
 
 static struct crash_thread *known(int32_t tid)
@@ -78,12 +79,13 @@ static void seize(int32_t tid, const char *name)
 
 static void seize_registered(void)
 {
+	const struct crash_record *record = &zone.record;
 	uint32_t n = atomic_load(&zone.nslots);
 
 	for (uint32_t i = 0; i < n; i++) {
 		int32_t tid = atomic_load(&zone.tids[i]);
 
-		if (tid > 0)
+		if (tid > 0 && tid != record->pid)
 			seize(tid, zone.slots[i].name);
 	}
 }
@@ -120,7 +122,6 @@ static bool task_path(int32_t pid, char path_out[64])
  * that were. */
 static uint32_t seize_listed(const char *path)
 {
-	static const char unnamed[16];
 	uint32_t before = zone.record.nthreads;
 	long fd = sys3(open, path, 0x90000 /* O_DIRECTORY | O_CLOEXEC */, 0);
 	long n;
@@ -244,6 +245,8 @@ void stop_threads(int32_t pid, int64_t budget_ns)
 
 	record->tier = 1;
 	record->tier_reason[0] = '\0';
+	if (record->tid != pid)
+		seize(pid, unnamed);
 	seize_registered();
 	for (int i = 0; listed && i < MAX_RESCANS; i++) {
 		if (count_threads(path) <= record->nthreads + 1)

@@ -23,6 +23,7 @@ enum {
 };
 
 #define NS_PER_MS 1000000ll
+#define NS_PER_S 1000000000ll
 
 /* The kernel's struct sched_attr, first version. */
 struct sched_attributes {
@@ -50,19 +51,26 @@ static void shorten_slice(void)
 	sys3(sched_setattr, 0, &attr, 0);
 }
 
-static void wait_gate(int64_t deadline_ns)
+/* Wait while *WORD is VALUE, until DEADLINE_NS of CLOCK_MONOTONIC. */
+static void wait_while(_Atomic uint32_t *word, uint32_t value,
+		       int64_t deadline_ns)
 {
-	struct timespec until = { deadline_ns / 1000000000,
-				  deadline_ns % 1000000000 };
+	struct timespec until = { deadline_ns / NS_PER_S,
+				  deadline_ns % NS_PER_S };
 
-	while (atomic_load(&zone.gate) == GATE_SHUT) {
-		long error = sys6(futex, &zone.gate,
-				  9 /* FUTEX_WAIT_BITSET */, GATE_SHUT, &until,
-				  NULL, ~0u);
+	while (atomic_load(word) == value) {
+		long error = sys6(futex, word, 9 /* FUTEX_WAIT_BITSET */,
+				  value, &until, NULL, ~0u);
 
 		if (error == -110 /* ETIMEDOUT */ || error == -38 /* ENOSYS */)
 			break;
 	}
+}
+
+static void set_and_wake(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store(word, value);
+	sys3(futex, word, 1 /* FUTEX_WAKE */, 0x7fffffff);
 }
 
 static void say(const char *reason)
@@ -119,7 +127,7 @@ static enum order find_order(void)
 /* The process is dumpable, and may be traced by its child, from here to the
  * release: the witness reads itself through /proc and seizes our threads.
  * While it starts, there is time for what need not be done before. */
-void run_witness(void)
+void run_witness(const ucontext_t *context)
 {
 	int64_t deadline = clock_ns(CLOCK_MONOTONIC) +
 		zone.record.settings.deadline_ms * NS_PER_MS;
@@ -130,32 +138,26 @@ void run_witness(void)
 	if (zone.dumpable != 1)
 		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
 	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
-	sys3(mprotect, zone_stacks.guard1, ZONE_PAGE, PROT_NONE);
 	shorten_slice();
-	atomic_store(&zone.order, ORDER_UNKNOWN);
+	atomic_store(&zone.written, 0);
 	atomic_store(&zone.gate, GATE_SHUT);
 	pid = sys_clone_calling(witness_main, flags,
 				zone_stacks.witness + ZONE_WITNESS_STACK,
 				&zone.gate);
-	copy_stack();
-	atomic_store(&zone.order, find_order());
+	complete_record(context);
+	zone.order = find_order();
+	set_and_wake(&zone.written, 1);
 	if (zone.record.settings.to_stderr)
 		write_line();
 	if (pid < 0)
 		say("clone");
 	else
-		wait_gate(deadline);
+		wait_while(&zone.gate, GATE_SHUT, deadline);
 	/* Late, it would hold our death up with the threads it has stopped. */
 	if (pid > 0 && atomic_load(&zone.gate) == GATE_SHUT)
 		sys2(kill, pid, SIGKILL);
 	if (zone.dumpable != 1)
 		sys2(prctl, 4, zone.dumpable);
-}
-
-static void open_gate(void)
-{
-	atomic_store(&zone.gate, GATE_OPEN);
-	sys3(futex, &zone.gate, 1 /* FUTEX_WAKE */, 0x7fffffff);
 }
 
 static void default_action(int sig)
@@ -259,8 +261,7 @@ static void wait_helper(char wanted, int64_t until_ns)
 
 	for (;;) {
 		int64_t rest = until_ns - clock_ns(CLOCK_MONOTONIC);
-		struct timespec limit = { rest / 1000000000,
-					  rest % 1000000000 };
+		struct timespec limit = { rest / NS_PER_S, rest % NS_PER_S };
 		long n;
 
 		if (rest <= 0 ||
@@ -285,7 +286,7 @@ static void release_first(void)
 
 	if (is_open)
 		open_own();
-	open_gate();
+	set_and_wake(&zone.gate, GATE_OPEN);
 	reap_threads(in_ms(REAP_FIRST_MS));
 	if (!is_open)
 		open_own();
@@ -301,17 +302,8 @@ static void report_first(uint32_t deadline_ms)
 	open_own();
 	start_helper();
 	wait_helper(HELPER_DURABLE, in_ms(deadline_ms));
-	open_gate();
+	set_and_wake(&zone.gate, GATE_OPEN);
 	reap_threads(in_ms(LINGER_MS));
-}
-
-/* As the crashing thread found it while we started; or as we do, if it was
- * slower than us. */
-static enum order order(void)
-{
-	enum order found = atomic_load(&zone.order);
-
-	return found == ORDER_UNKNOWN ? find_order() : found;
 }
 
 void witness_main(void)
@@ -327,7 +319,8 @@ void witness_main(void)
 	sys2(setpgid, 0, 0);
 	stop_threads(record->pid, STOP_BUDGET_MS * NS_PER_MS);
 	record->ready_ns = clock_ns(CLOCK_MONOTONIC);
-	if (order() == ORDER_DEATH)
+	wait_while(&zone.written, 0, in_ms(deadline_ms));
+	if (zone.order == ORDER_DEATH)
 		release_first();
 	else
 		report_first(deadline_ms);

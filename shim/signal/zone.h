@@ -69,21 +69,25 @@ struct thread_slot {
 	uint32_t fault;     /* index into zone.faults; 0: none */
 };
 
-/* The order matters at start: what is written then lies on two pages. */
+/* What comes first. */
+enum order { ORDER_REPORT, ORDER_DEATH };
+
+/* The order matters at start: what is written then lies on one page. */
 struct zone {
-	struct crash_record record;
 	bool ready; /* handlers are installed */
 	_Atomic int32_t pid;
 	_Atomic uint32_t *wiped; /* 0 after a fork, shared after a vfork */
 	uint32_t altstack_bytes;
 	_Atomic int32_t claim;   /* tid of the crashing thread, or 0 */
 	_Atomic uint32_t gate;   /* enum gate; a futex */
+	_Atomic uint32_t written; /* 1: the record is whole; a futex */
 	int32_t witness_pid;
 	int32_t dumpable;       /* before the crash, PR_GET_DUMPABLE */
-	_Atomic uint32_t order; /* enum order */
+	enum order order;       /* known once written */
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
 	int32_t progress[2];     /* ends of the helper's pipe */
 	struct virtual_action actions[CLAIMED_COUNT];
+	struct crash_record record;
 	_Atomic uint32_t nfaults;
 	_Atomic uint32_t nslots; /* slots ever used */
 	_Atomic int32_t tids[ZONE_MAX_THREADS]; /* 0: free, < 0: taken */
@@ -95,16 +99,15 @@ struct zone {
  * witness exits (CLONE_CHILD_CLEARTID). */
 enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN };
 
-/* What comes first, the death or the report. */
-enum order { ORDER_UNKNOWN, ORDER_DEATH, ORDER_REPORT };
-
-/* Guarded stacks, in zero pages of the shim. */
+/* Stacks, in zero pages of the shim. One guard serves all three: changing a
+ * mapping costs 3 to 15 us. Frames in witness and exec are bounded (they do
+ * not recurse, and -Wframe-larger-than holds each), so it is the alternate
+ * stack that may outgrow its part, and it does so into idle memory. */
 struct zone_stacks {
-	uint8_t guard0[ZONE_PAGE];
-	uint8_t alternate[ZONE_ALTSTACK];
-	uint8_t guard1[ZONE_PAGE]; /* shut only once there is a witness */
-	uint8_t witness[ZONE_WITNESS_STACK];
+	uint8_t guard[ZONE_PAGE];
 	uint8_t exec[ZONE_EXEC_STACK];
+	uint8_t witness[ZONE_WITNESS_STACK];
+	uint8_t alternate[ZONE_ALTSTACK];
 	uint8_t wiped[ZONE_PAGE];
 };
 
@@ -130,13 +133,13 @@ long install_action(int sig, const struct kernel_action *action);
 
 /* capture.c */
 
-/* Fill the record with the crash that SIG, SI and CONTEXT describe, or, where
- * a handler of the program is being left through this signal, with the fault
- * that it was called for. */
+/* Note the crash that SIG, SI and CONTEXT describe, or, where a handler of the
+ * program is being left through this signal, the fault that it was called for:
+ * what the witness has to know. */
 void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		    int32_t tid);
-/* Copy the top of the crashing thread's stack into the record. */
-void copy_stack(void);
+/* The rest of the record, which can wait until the witness is on its way. */
+void complete_record(const ucontext_t *context);
 /* Keep the context of a fault that goes to a handler of the program. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
 /* CLOCK now, in nanoseconds. */
@@ -161,8 +164,9 @@ bool notice_fork(void);
 
 /* witness.c */
 
-/* Start the witness and wait until it opens the gate, dies, or is late. */
-void run_witness(void);
+/* Start the witness, complete the record of the crash at CONTEXT, and wait
+ * until the witness opens the gate, dies, or is late. */
+void run_witness(const ucontext_t *context);
 /* Entry of the witness, on its own stack. Does not return. */
 void witness_main(void);
 /* Entry of the task that becomes the helper. Does not return. */
