@@ -77,7 +77,41 @@ HELPER_SRCS = \
 	shim/helper/stacks.c
 
 COLLECTOR_SRCS = \
-	collector/main.c
+	collector/api.c \
+	collector/auth.c \
+	collector/canary.c \
+	collector/channel.c \
+	collector/check.c \
+	collector/check_body.c \
+	collector/child.c \
+	collector/config.c \
+	collector/document.c \
+	collector/health.c \
+	collector/hitscan.c \
+	collector/http.c \
+	collector/ingest.c \
+	collector/ingest_get.c \
+	collector/ingest_hits.c \
+	collector/ingest_report.c \
+	collector/log.c \
+	collector/main.c \
+	collector/page.c \
+	collector/prepare.c \
+	collector/role.c \
+	collector/sqlite.c \
+	collector/sqlite_edge.c \
+	collector/sqlite_group.c \
+	collector/sqlite_read.c \
+	collector/sqlite_report.c \
+	collector/sqlite_sql.c \
+	collector/stats.c \
+	collector/store_role.c \
+	collector/supervisor.c \
+	collector/symbolize.c \
+	collector/text.c \
+	collector/token.c \
+	collector/web.c \
+	collector/wire.c
 
 SYMBOLIZER_SRCS = \
 	symbolizer/child.c \
@@ -118,6 +152,7 @@ CLI_SRCS = \
 UNIT_TESTS = \
 	bytes \
 	cfi \
+	context \
 	core \
 	corpus \
 	dumps \

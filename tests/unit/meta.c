@@ -101,6 +101,35 @@ static void refuses_wrong_frames(void)
 	}
 }
 
+/* One thread of N frames, which are right. */
+static bool decodes_frames(size_t n, struct error *err)
+{
+	static const char frame[] = "[\"0x1001\",\"0x2\",0,\"cfi\"],";
+	struct writer w;
+	bool ok;
+
+	writer_init(&w, 1 << 20);
+	writer_bytes(&w, "{\"threads\":[{\"tid\":7,\"frames\":[", 33);
+	for (size_t i = 0; i < n; i++)
+		writer_bytes(&w, frame, sizeof(frame) - 1);
+	w.len--; /* the last comma */
+	writer_bytes(&w, "]}]}", 4);
+	ok = decodes((const char *)w.bytes, w.len, err);
+	writer_fini(&w);
+	return ok;
+}
+
+static void holds_to_the_limit_of_frames(void)
+{
+	struct error err = { ERR_NONE, "" };
+
+	CHECK(decodes_frames(MAX_FRAMES, &err));
+	CHECK_STRING(err.text, "");
+	CHECK(!decodes_frames(MAX_FRAMES + 1, &err));
+	CHECK_STRING(err.text,
+		     "\"frames\" is not within the limit of frames");
+}
+
 static void ignores_what_it_does_not_know(void)
 {
 	static const char json[] =
@@ -213,6 +242,8 @@ int main(void)
 		{ "text that is wrong in itself is refused",
 		  refuses_wrong_text },
 		{ "frames that are wrong are refused", refuses_wrong_frames },
+		{ "frames above the limit are refused",
+		  holds_to_the_limit_of_frames },
 		{ "unknown keys, threads and nulls are ignored",
 		  ignores_what_it_does_not_know },
 		{ "text that would grow in memory is refused",

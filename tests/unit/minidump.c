@@ -149,6 +149,8 @@ static void has_what_readers_insist_on(void)
 	CHECK_NUMBER(u32_at(&w, memory + 16), u32_at(&w, threads + 4 + 36));
 	exception = u32_at(&w, entry_of(&w, 6) + 8);
 	CHECK_NUMBER(u32_at(&w, exception + 8), 11);
+	CHECK_NUMBER(u32_at(&w, exception + 12), 1);
+	CHECK_NUMBER(u32_at(&w, exception + 24), 0x76543210);
 	CHECK_NUMBER(u32_at(&w, exception + 164),
 		     u32_at(&w, threads + 4 + 44));
 	CHECK_NUMBER(u32_at(&w, u32_at(&w, exception + 164) + 0x30) & 0x100000,
@@ -311,29 +313,101 @@ static void shared_names_have_a_limit(void)
 	writer_fini(&w);
 }
 
-/* One stream of TYPE with CLAIMED items in a dump of no such size. */
-static void count_is_refused(uint32_t type, uint32_t claimed)
+/* A thread list of CLAIMED threads in a dump that has bytes for one. */
+static void count_is_refused(uint32_t claimed, enum error_code code)
 {
 	struct error err = { ERR_NONE, "" };
 	struct report found;
 	struct writer w;
 
 	writer_init(&w, MAX_REPORT_BYTES);
-	header(&w, type, 4 + 48);
+	header(&w, 3, 4 + 48);
 	writer_u32(&w, claimed);
 	writer_zero(&w, 48);
 	CHECK(!minidump_decode(w.bytes, w.len, &found, &err));
-	CHECK(err.code == ERR_TOO_LARGE || err.code == ERR_BAD_DATA);
+	CHECK_NUMBER(err.code, code);
 	writer_fini(&w);
 }
 
 static void counts_are_held_to_what_is_there(void)
 {
-	count_is_refused(3, 2);
-	count_is_refused(3, MAX_THREADS);
-	count_is_refused(3, MAX_THREADS + 1);
-	count_is_refused(3, 0xffffffff);
-	count_is_refused(MINIDUMP_EPITAPH_STREAM, 0);
+	count_is_refused(2, ERR_BAD_DATA);
+	count_is_refused(MAX_THREADS, ERR_BAD_DATA);
+	count_is_refused(MAX_THREADS + 1, ERR_TOO_LARGE);
+	count_is_refused(0xffffffff, ERR_TOO_LARGE);
+}
+
+static void a_padded_list_is_read(void)
+{
+	struct report found;
+	struct writer w;
+
+	writer_init(&w, MAX_REPORT_BYTES);
+	header(&w, 3, 8 + 48);
+	writer_u32(&w, 1);
+	writer_u32(&w, 0);
+	writer_u32(&w, 4711);
+	writer_zero(&w, 44);
+	if (CHECK(minidump_decode(w.bytes, w.len, &found, NULL))) {
+		CHECK_NUMBER(found.threads[0].tid, 4711);
+		report_free(&found);
+	}
+	writer_fini(&w);
+}
+
+/* In others' dumps the crashed thread may stand anywhere. */
+static void moves_the_crashed_thread_to_the_front(void)
+{
+	struct report report, found;
+	struct writer w;
+
+	sample_make(&report);
+	w = encode(&report);
+	writer_patch_u32(&w, u32_at(&w, entry_of(&w, 6) + 8), 4244);
+	if (CHECK(minidump_decode(w.bytes, w.len, &found, NULL))) {
+		CHECK_NUMBER(found.threads[0].tid, 4244);
+		CHECK(found.threads[0].crashed);
+		CHECK_NUMBER(found.threads[1].tid, 4243);
+		CHECK(!found.threads[1].crashed);
+		CHECK_NUMBER(found.threads[2].tid, 4242);
+		/* Its registers are the exception's. */
+		CHECK_BYTES(found.threads[0].fpstate, 512,
+			    report.threads[0].fpstate, 512);
+		report_free(&found);
+	}
+	writer_fini(&w);
+	report_free(&report);
+}
+
+/* A build-id of LEN as Breakpad wrote it once, in a GUID's sixteen bytes. */
+static void guid_is_read(size_t len, size_t wanted)
+{
+	struct report report, found;
+	struct writer w;
+	size_t module;
+
+	sample_make(&report);
+	report.modules[1].build_id.len = 16;
+	memset(report.modules[1].build_id.bytes + len, 0, 16 - len);
+	w = encode(&report);
+	module = u32_at(&w, entry_of(&w, 4) + 8) + 4;
+	writer_patch_u32(&w, u32_at(&w, module + 80), 0x53445352);
+	if (CHECK(minidump_decode(w.bytes, w.len, &found, NULL))) {
+		CHECK_BYTES(found.modules[1].build_id.bytes,
+			    found.modules[1].build_id.len,
+			    report.modules[1].build_id.bytes, wanted);
+		report_free(&found);
+	}
+	writer_fini(&w);
+	report_free(&report);
+}
+
+static void build_ids_come_from_guids(void)
+{
+	guid_is_read(16, 16);
+	guid_is_read(9, 16);
+	guid_is_read(8, 8);
+	guid_is_read(0, 0);
 }
 
 static void says_what_is_no_minidump(void)
@@ -460,6 +534,12 @@ int main(void)
 		  shared_names_have_a_limit },
 		{ "counts are held to limits and to the bytes there are",
 		  counts_are_held_to_what_is_there },
+		{ "a list that is padded to eight bytes is read",
+		  a_padded_list_is_read },
+		{ "the crashed thread is moved to the front",
+		  moves_the_crashed_thread_to_the_front },
+		{ "build-ids in Breakpad's older records are read",
+		  build_ids_come_from_guids },
 		{ "what is no minidump is called so",
 		  says_what_is_no_minidump },
 		{ "a dump of another machine is refused by its name",

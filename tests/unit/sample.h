@@ -81,7 +81,7 @@ static inline void sample_modules(struct report *r)
 {
 	r->nmodules = 3;
 	r->modules = report_alloc(r, 3 * sizeof(struct module));
-	r->modules[0].path = sample_text(r, "/lib/\xf0\x9f\x90\x9b\xc3\xa9.so");
+	r->modules[0].path = sample_text(r, "/lib/\xf4\x8f\xbf\xbf\xc3\xa9.so");
 	r->modules[0].base = 0x1000;
 	r->modules[0].size = 0x3000;
 	r->modules[1].path = sample_text(r, "/usr/bin/x");
