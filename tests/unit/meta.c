@@ -104,12 +104,13 @@ static void refuses_wrong_frames(void)
 /* One thread of N frames, which are right. */
 static bool decodes_frames(size_t n, struct error *err)
 {
+	static const char start[] = "{\"threads\":[{\"tid\":7,\"frames\":[";
 	static const char frame[] = "[\"0x1001\",\"0x2\",0,\"cfi\"],";
 	struct writer w;
 	bool ok;
 
 	writer_init(&w, 1 << 20);
-	writer_bytes(&w, "{\"threads\":[{\"tid\":7,\"frames\":[", 33);
+	writer_bytes(&w, start, sizeof(start) - 1);
 	for (size_t i = 0; i < n; i++)
 		writer_bytes(&w, frame, sizeof(frame) - 1);
 	w.len--; /* the last comma */
