@@ -120,6 +120,16 @@ bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
 	return true;
 }
 
+/* A return address on a chain of frame pointers. Outside of modules there need
+ * not be a call before it: HotSpot's interpreter pushes an entry point and
+ * jumps. */
+static bool is_chain_return(struct unwind *unwind, uint64_t address)
+{
+	return walk_module(unwind, address) < 0 ?
+		       walk_is_code(unwind, address) :
+		       guess_is_return(unwind, address);
+}
+
 /* The return address is at SP. */
 static bool return_at(struct unwind *unwind, struct cursor *cursor,
 		      uint64_t sp, enum trust trust, uint64_t *cfa_out)
@@ -175,18 +185,18 @@ bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 			 uint64_t *cfa_out)
 {
 	uint64_t bp = reg(cursor, R_RBP), sp = reg(cursor, R_RSP);
-	uint64_t saved;
+	uint64_t saved, pc;
 
 	if (!(cursor->regs.valid >> R_RBP & 1) || bp % 8 != 0 || bp < sp ||
 	    bp - sp > MAX_FRAME_BYTES ||
 	    !memory_u64(&unwind->memory, bp, &saved) ||
-	    (saved != 0 && saved < bp + 16))
-		return false;
-	if (!return_at(unwind, cursor, bp + 8, TRUST_FRAME_POINTER, cfa_out))
+	    !memory_u64(&unwind->memory, bp + 8, &pc) ||
+	    (saved != 0 && saved < bp + 16) || !is_chain_return(unwind, pc))
 		return false;
 	cursor->regs.valid = 0;
-	move_to(cursor, reg(cursor, R_RIP), bp + 16, TRUST_FRAME_POINTER);
+	move_to(cursor, pc, bp + 16, TRUST_FRAME_POINTER);
 	set_reg(cursor, R_RBP, saved);
+	*cfa_out = bp + 16;
 	return true;
 }
 

@@ -206,7 +206,9 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 		return STEP_END;
 	case APPLY_NO_VALUE:
 		return rescue(unwind, cursor, cursor->regs.value[R_RSP],
-			      cfa_out, "stack memory is not readable",
+			      cfa_out,
+			      *cfa_out ? "stack memory is not readable" :
+					 "a register that CFI needs is lost",
 			      why_out);
 	default:
 		break;

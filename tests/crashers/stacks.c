@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define FRAME __attribute__((noinline, noclone)) static
@@ -152,6 +153,21 @@ FRAME void in_thread(void)
 	AFTERWARDS();
 }
 
+/* The main thread sleeps where no signal reaches it (state D), as a parent
+ * does until its vfork child is gone; another thread waits as usual. */
+FRAME void unreachable(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, run_thread, NULL);
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	AFTERWARDS();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -169,6 +185,7 @@ int main(int argc, char **argv)
 		{ "null-call", null_call, wait_here },
 		{ "null-call-die", call_nowhere, NULL },
 		{ "thread", in_thread, wait_here },
+		{ "unreachable", unreachable, wait_here },
 	};
 
 	depth_left = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 3;

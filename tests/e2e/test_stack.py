@@ -293,6 +293,22 @@ def test_signals_survive():
         assert process.wait().exit == 0
 
 
+def test_unreachable():
+    """A thread that cannot be stopped is said so, and holds nothing up"""
+    with lib.Process([STACKS, "unreachable"]) as process:
+        lib.wait_for(lambda: is_ready(process), what="ready")
+        lib.wait_for(lambda: state(process.pid) == "D", what="state D")
+        began = time.monotonic()
+        document = stack("-p", process.pid)
+        assert time.monotonic() - began < 1.5
+        threads = {t["tid"]: t for t in document["threads"]}
+        assert threads[process.pid]["frames"] == []
+        assert threads[process.pid]["truncated"] == "it did not stop in time"
+        others = [t for tid, t in threads.items() if tid != process.pid]
+        assert [("wait_here" in names(t)) for t in others] == [True]
+        assert is_ready(process) and state(process.pid) == "D"
+
+
 def test_goes_on():
     """A busy program goes on after it was looked at ten times"""
     busy = ["/usr/bin/python3", "-c",
