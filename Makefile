@@ -382,7 +382,10 @@ $(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
 	$(CC) $(SANITIZE) -o $@ $^ -ljansson -lz -lmd
 
 # New inputs stay in build/; the corpus in the tree is kept small by hand.
-fuzz: $(FUZZ_BINS)
+fuzz:
+	@command -v $(CLANG) >/dev/null || \
+		{ echo 'fuzz: needs clang: apt-get install clang' >&2; exit 1; }
+	@$(MAKE) $(FUZZ_BINS)
 	@for name in $(FUZZ_TARGETS); do \
 		mkdir -p $(B)/fuzz/corpus/$$name && \
 		$(B)/fuzz/$$name $(FUZZ_FLAGS) \
