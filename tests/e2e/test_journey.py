@@ -67,10 +67,15 @@ def test_rebuilt():
         assert len(reports) == 2
         frames = [lib.crashed_thread(report)["frames"] for report in reports]
         for a, b in zip(*frames):
-            assert a["function"] == b["function"]
-            if a["module"] in ("known", "libknown.so"):
+            assert base(a) == base(b), f"{a['function']}, {b['function']}"
+            if a["module"] in ("known", "libknown.so") and a["line"]:
                 assert a["build_id"] != b["build_id"]
                 assert a["offset"] != b["offset"], a
+
+
+def base(frame):
+    """The function's name: which clone of it gcc made may differ."""
+    return (frame["function"] or "").split("(")[0]
 
 
 def one_group(collector):
@@ -159,6 +164,7 @@ def test_command_line():
         text = lib.epitaph_ok("show", *options, shown["reports"][0])
         for word in ("known::credit", "known_lib.cc:2", "SIGSEGV"):
             assert word in text, text
-        assert group["title"] in lib.epitaph_ok("list", *options)
+        text = lib.epitaph_ok("list", *options)
+        assert "known::credit | known::book" in text, text
         page = collector.get("/")
-        assert page.status == 200 and "known::" in page.text
+        assert page.status == 200 and "known::" in page.text, page
