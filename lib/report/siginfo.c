@@ -286,11 +286,7 @@ static bool is_under_stack(const struct fault *f, const struct mapping *stack)
 /* A fault right under a stack whose low end the stack pointer has reached. */
 static bool is_stack_overflow(const struct fault *f)
 {
-	const struct mapping *stack = &f->above;
-
-	if (!f->has_sp || f->fetch || !is_under_stack(f, stack))
-		return false;
-	if (f->sp > stack->start && f->sp - stack->start > STACK_REACH)
+	if (!f->has_sp || f->fetch || !is_under_stack(f, &f->above))
 		return false;
 	/* Above sp it is a local of a frame that is larger than what was
 	 * left; below it a push, a call, or the red zone. */
