@@ -54,7 +54,7 @@ bool cfi_init(struct cfi *cfi, struct memory *memory,
 	cfi->nmodules = nmodules;
 	cfi->opened = calloc(nmodules + 1, sizeof(struct cfi_module *));
 	cfi->buffers = malloc(sizeof(*cfi->buffers));
-	cfi->rows = calloc(CFI_ROWS, sizeof(*cfi->rows));
+	cfi->rows = calloc(CFI_ROWS, sizeof(struct row *));
 	cfi->mini = malloc(MINI_MAX);
 	if (!cfi->opened || !cfi->buffers || !cfi->rows || !cfi->mini) {
 		cfi_fini(cfi);
@@ -94,8 +94,12 @@ void cfi_fini(struct cfi *cfi)
 {
 	for (size_t i = 0; cfi->opened && i < cfi->nmodules; i++)
 		close_module(cfi->opened[i]);
-	for (size_t i = 0; cfi->rows && i < CFI_ROWS; i++)
-		clear_row(&cfi->rows[i]);
+	for (size_t i = 0; cfi->rows && i < CFI_ROWS; i++) {
+		if (!cfi->rows[i])
+			continue;
+		clear_row(cfi->rows[i]);
+		free(cfi->rows[i]);
+	}
 	free(cfi->opened);
 	free(cfi->buffers);
 	free(cfi->rows);
@@ -377,24 +381,32 @@ static bool fill_row(struct cfi *cfi, struct table *table, uint64_t pc,
 	return row->return_register < REG_CFI_COUNT;
 }
 
-const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc)
+/* Look PC up in all that the module has, best first. */
+static void find_row(struct cfi *cfi, size_t module, uint64_t pc,
+		     struct row *row)
 {
-	struct row *row = &cfi->rows[(pc ^ pc >> 9) % CFI_ROWS];
-	struct cfi_module *from;
+	struct cfi_module *from = get_module(cfi, module);
 
-	if (row->pc == pc && pc != 0)
-		return row->has_cfi ? row : NULL;
 	clear_row(row);
-	row->pc = pc;
-	from = get_module(cfi, module);
 	for (size_t i = 0; from && i < from->ntables && !row->has_cfi; i++) {
 		row->has_cfi = fill_row(cfi, &from->tables[i], pc, row);
-		if (!row->has_cfi) {
+		if (!row->has_cfi)
 			clear_row(row);
-			row->pc = pc;
-		}
 	}
-	return row->has_cfi ? row : NULL;
+	row->pc = pc;
+}
+
+const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc)
+{
+	struct row **slot = &cfi->rows[memory_hash(pc, CFI_ROWS_BITS)];
+
+	if (!*slot)
+		*slot = calloc(1, sizeof(**slot));
+	if (!*slot)
+		return NULL;
+	if ((*slot)->pc != pc || pc == 0)
+		find_row(cfi, module, pc, *slot);
+	return (*slot)->has_cfi ? *slot : NULL;
 }
 
 bool cfi_has_table(struct cfi *cfi, size_t module)

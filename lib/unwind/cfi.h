@@ -9,7 +9,8 @@
 #include "table.h"
 
 enum {
-	CFI_ROWS = 512,     /* direct-mapped */
+	CFI_ROWS_BITS = 9,
+	CFI_ROWS = 1 << CFI_ROWS_BITS, /* direct-mapped */
 	CFI_MAX_OPS = 512,  /* of a row; a signal frame's has 50 */
 };
 
@@ -54,7 +55,7 @@ struct cfi {
 	size_t nmodules;
 	struct cfi_module **opened; /* as many; NULL: not looked at yet */
 	struct table_buffers *buffers;
-	struct row *rows;           /* CFI_ROWS */
+	struct row **rows;          /* CFI_ROWS; NULL: not used yet */
 	uint8_t *mini;              /* scratch: the ELF file made for libdw */
 };
 

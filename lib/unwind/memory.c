@@ -38,7 +38,8 @@ static const struct memory_page *get_page(struct memory *memory,
 	struct memory_page *page;
 
 	address &= ~(uint64_t)(MEMORY_PAGE - 1);
-	page = &memory->pages[address / MEMORY_PAGE % MEMORY_PAGES];
+	page = &memory->pages[memory_hash(address / MEMORY_PAGE,
+					  MEMORY_PAGES_BITS)];
 	if (page->address == address)
 		return page;
 	page->address = address;

@@ -7,8 +7,17 @@
 
 enum {
 	MEMORY_PAGE = 4096,
-	MEMORY_PAGES = 64, /* direct-mapped; 256 KiB, touched only when used */
+	MEMORY_PAGES_BITS = 6,
+	MEMORY_PAGES = 1 << MEMORY_PAGES_BITS, /* direct-mapped; 256 KiB,
+	                                        * touched only when used */
 };
+
+/* Spreads addresses over the 2^BITS places of a cache: code, stack and tables
+ * lie at round distances from each other. Fibonacci hashing. */
+static inline size_t memory_hash(uint64_t value, unsigned bits)
+{
+	return (size_t)(value * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
+}
 
 struct memory_page;
 
