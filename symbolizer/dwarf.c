@@ -19,6 +19,7 @@
 enum {
 	MAX_UNITS = 1 << 20,
 	MAX_ORIGINS = 16, /* as libdw itself follows */
+	MAX_ROWS_BACK = 256,
 };
 
 struct unit {
@@ -26,6 +27,7 @@ struct unit {
 	Dwarf_Die die;    /* with code; the split one where there is one */
 	Dwarf_Die skeleton; /* with lines */
 	struct scopes scopes;
+	const char *dir; /* DW_AT_comp_dir, or NULL */
 	Dwarf_Lines *lines;
 	size_t nlines;
 };
@@ -101,6 +103,15 @@ static void use_split_unit(struct unit *unit)
 		unit->die = split;
 }
 
+static const char *string_of(Dwarf_Die *die, unsigned attribute)
+{
+	Dwarf_Attribute attr;
+
+	/* Follows abstract origins and specifications, into other units and
+	 * dwz's file as well. */
+	return dwarf_formstring(dwarf_attr_integrate(die, attribute, &attr));
+}
+
 static struct unit *read_unit(struct dwarf *dwarf, Dwarf_Off offset)
 {
 	struct unit *unit = calloc(1, sizeof(*unit));
@@ -114,6 +125,7 @@ static struct unit *read_unit(struct dwarf *dwarf, Dwarf_Off offset)
 	}
 	unit->skeleton = unit->die;
 	use_split_unit(unit);
+	unit->dir = string_of(&unit->skeleton, DW_AT_comp_dir);
 	scopes_build(&unit->die, &unit->scopes);
 	if (dwarf_getsrclines(&unit->skeleton, &unit->lines, &unit->nlines)) {
 		unit->lines = NULL;
@@ -290,29 +302,43 @@ static size_t last_row_at(const struct unit *unit, uint64_t address)
 	return low;
 }
 
-/* The row of ADDRESS. A compiler marks code that belongs to no line with line
- * 0; the nearest row before it in the same sequence that has a number is the
- * best that can be said. */
+static uint32_t innermost(const struct unit *unit, uint64_t address)
+{
+	uint32_t scope = SCOPE_NONE;
+
+	scopes_find(&unit->scopes, address, &scope, 1);
+	return scope;
+}
+
+/* The row of ADDRESS. A compiler gives line 0 to code that is of no line; the
+ * best that can be said then is the nearest row before it, in the same
+ * sequence and the same function, that has one. */
 static bool find_row(const struct unit *unit, uint64_t address,
 		     struct row *out)
 {
-	bool first = true, end;
+	size_t first = last_row_at(unit, address);
+	Dwarf_Addr at;
+	bool end;
 	int number;
 
-	for (size_t i = last_row_at(unit, address); i-- > 0; first = false) {
+	for (size_t i = first; i-- > 0 && first - i <= MAX_ROWS_BACK;) {
 		Dwarf_Line *line = dwarf_onesrcline(unit->lines, i);
 
 		if (line == NULL || dwarf_lineendsequence(line, &end) != 0 ||
-		    end || dwarf_lineno(line, &number) != 0)
-			return false;
-		if (number <= 0)
+		    end || dwarf_lineno(line, &number) != 0 ||
+		    dwarf_lineaddr(line, &at) != 0)
+			break;
+		if (i + 1 == first)
+			out->file = dwarf_linesrc(line, NULL, NULL);
+		if (number <= 0 || (i + 1 < first && innermost(unit, at) !=
+						     innermost(unit, address)))
 			continue;
 		out->file = dwarf_linesrc(line, NULL, NULL);
 		out->line = (uint32_t)number;
-		out->approximate = !first;
-		return true;
+		out->approximate = i + 1 < first;
+		break;
 	}
-	return false;
+	return out->file != NULL;
 }
 
 /* Where SCOPE, an inlined call, was called from. */
@@ -335,15 +361,6 @@ static void call_site(struct unit *unit, Dwarf_Die *scope,
 }
 
 /* Names */
-
-static const char *string_of(Dwarf_Die *die, unsigned attribute)
-{
-	Dwarf_Attribute attr;
-
-	/* Follows abstract origins and specifications, into other units and
-	 * dwz's file as well. */
-	return dwarf_formstring(dwarf_attr_integrate(die, attribute, &attr));
-}
 
 /* Where the function that DIE is an instance of is declared. */
 static Dwarf_Die declaration_of(const Dwarf_Die *die)
@@ -411,6 +428,8 @@ static size_t levels_in(struct dwarf *dwarf, struct unit *unit,
 	nscopes = scopes_find(&unit->scopes, address, chain, max);
 	n = nscopes > 0 ? nscopes : has_row;
 	memset(levels, 0, n * sizeof(*levels));
+	for (size_t i = 0; i < n; i++)
+		levels[i].dir = unit->dir;
 	if (n > 0) {
 		levels[0].file = row.file;
 		levels[0].line = row.line;

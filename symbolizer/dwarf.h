@@ -16,6 +16,7 @@ struct dwarf;
 struct dwarf_level {
 	const char *linkage; /* mangled; NULL: it has none */
 	const char *name;    /* as in the source, with namespaces; or NULL */
+	const char *dir;     /* that a relative file is relative to; or NULL */
 	const char *file;    /* or NULL */
 	uint32_t line;       /* 0: not known */
 	bool approximate;    /* the line is the nearest before it that has a

@@ -4,6 +4,7 @@
  * and trust it no more than a file. */
 #include "lookup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,8 @@ static void complete(struct lookup *lookup, uint64_t address,
 	if (outermost->name == NULL) {
 		outermost->linkage = symbol->name;
 		outermost->approximate |= !symbol->sized;
+		if (outermost->file == NULL)
+			outermost->file = symbol->file;
 	} else if (symbol->sized && is_mangled(symbol->name)) {
 		outermost->linkage = symbol->name;
 	}
@@ -165,33 +168,56 @@ const char *lookup_read_text(struct reader *r, struct report *report)
 	return copy;
 }
 
-/* "./nptl/./nptl/kill.c" is "./nptl/kill.c" below a build directory that was
- * mapped to "./nptl": the compiler writes both, the directory once too often.
- * Elsewhere "/./" is just "/". */
-static void write_file(struct writer *out, const char *file)
+/* Take "." and ".." out of the relative PATH, and the directory that comes
+ * twice: Debian builds map theirs to "./nptl", the compiler puts that before
+ * "./nptl/kill.c" and "../sysdeps/x.h", and libdw before some of them. Absolute
+ * paths stay: ".." behind a link is another place. */
+static void tidy(char *path, const char *dir)
 {
-	char clean[4096];
-	size_t len = 0;
+	size_t len = 0, dir_len = dir ? strlen(dir) : 0;
+	char *at = path;
 
-	if (file == NULL || strlen(file) >= sizeof(clean)) {
+	if (dir_len > 0 && strncmp(path, dir, dir_len) == 0 &&
+	    path[dir_len] == '/' &&
+	    strncmp(path + dir_len + 1, dir, dir_len) == 0 &&
+	    path[2 * dir_len + 1] == '/')
+		at += dir_len + 1;
+	while (*at) {
+		size_t part = strcspn(at, "/");
+
+		if (part == 2 && strncmp(at, "..", 2) == 0 && len > 0 &&
+		    !(len >= 3 && strncmp(path + len - 3, "../", 3) == 0)) {
+			for (len--; len > 0 && path[len - 1] != '/';)
+				len--;
+		} else if (part > 0 && !(part == 1 && *at == '.')) {
+			memmove(path + len, at, part + 1);
+			len += part + 1;
+		}
+		at += part + (at[part] == '/');
+	}
+	path[len > 0 ? len - 1 : 0] = '\0';
+}
+
+static void write_file(struct writer *out, const char *dir, const char *file)
+{
+	char path[4096];
+	size_t dir_len = dir ? strlen(dir) : 0;
+	bool has_dir;
+
+	if (file == NULL || file[0] == '/') {
 		lookup_write_text(out, file);
 		return;
 	}
-	for (const char *p = file; *p; p++) {
-		if (strncmp(p, "/./", 3) == 0) {
-			clean[len] = '\0';
-			if (len > 2 && strncmp(clean, "./", 2) == 0 &&
-			    strncmp(p + 3, clean + 2, len - 2) == 0 &&
-			    p[3 + len - 2] == '/')
-				p += len;
-			p += 1;
-			clean[len++] = '/';
-			continue;
-		}
-		clean[len++] = *p;
+	has_dir = dir_len == 0 || (strncmp(file, dir, dir_len) == 0 &&
+				   file[dir_len] == '/');
+	if ((size_t)snprintf(path, sizeof(path), "%s%s%s", has_dir ? "" : dir,
+			     has_dir ? "" : "/", file) >= sizeof(path)) {
+		lookup_write_text(out, file);
+		return;
 	}
-	clean[len] = '\0';
-	lookup_write_text(out, clean);
+	if (path[0] != '/')
+		tidy(path, dir);
+	lookup_write_text(out, path);
 }
 
 static void write_level(struct writer *out, const struct dwarf_level *level)
@@ -204,7 +230,7 @@ static void write_level(struct writer *out, const struct dwarf_level *level)
 	} else {
 		lookup_write_text(out, level->name);
 	}
-	write_file(out, level->file);
+	write_file(out, level->dir, level->file);
 	writer_u32(out, level->line);
 	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
 }

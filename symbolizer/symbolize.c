@@ -367,6 +367,16 @@ static void fill_named(const struct report *report,
 		out->function = "<signal handler called>";
 }
 
+/* How many of the shown frames were found by more than a look for numbers that
+ * might be return addresses: guesses do not group reports. */
+static size_t count_believed(const struct shown_frame *shown, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (shown[i].frame->trust == TRUST_SCAN)
+			return i;
+	return n;
+}
+
 static void make_fingerprint(const struct report *report,
 			     struct symbolized *out)
 {
@@ -384,7 +394,9 @@ static void make_fingerprint(const struct report *report,
 	for (size_t i = 0; named && i < n; i++)
 		fill_named(report, thread, &shown[i], &named[i]);
 	if (named)
-		fingerprint_semantic(report->signal, named, n, &out->semantic);
+		fingerprint_semantic(report->signal, named,
+				     count_believed(shown, n),
+				     &out->semantic);
 	else /* not to be one with every other program without a stack */
 		fingerprint_semantic(report->signal, &nothing,
 				     report->exe != NULL, &out->semantic);

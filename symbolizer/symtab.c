@@ -82,7 +82,7 @@ static bool is_name(const char *name)
 }
 
 static void add_one(struct symtab *symtab, const GElf_Sym *sym,
-		    const char *name)
+		    const char *name, const char *file)
 {
 	struct symbol *to = &symtab->symbols[symtab->len++];
 
@@ -92,6 +92,7 @@ static void add_one(struct symtab *symtab, const GElf_Sym *sym,
 			  ? sym->st_value + sym->st_size
 			  : UINT64_MAX;
 	to->name = name;
+	to->file = GELF_ST_BIND(sym->st_info) == STB_LOCAL ? file : NULL;
 	to->section = sym->st_shndx;
 	to->rank = rank(sym->st_info, name);
 }
@@ -100,6 +101,7 @@ static void add_table(struct symtab *symtab, const struct elf_file *file,
 		      Elf_Scn *scn, const GElf_Shdr *shdr)
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
+	const char *source = NULL; /* STT_FILE comes before its locals */
 	struct code_sections code;
 	struct symbol *more;
 	size_t n;
@@ -119,12 +121,14 @@ static void add_table(struct symtab *symtab, const struct elf_file *file,
 		GElf_Sym sym;
 		const char *name;
 
-		if (gelf_getsym(data, (int)i, &sym) == NULL ||
-		    !is_function(&sym) || !in_code(&code, &sym))
+		if (gelf_getsym(data, (int)i, &sym) == NULL)
 			continue;
 		name = elf_strptr(file->elf, shdr->sh_link, sym.st_name);
-		if (is_name(name))
-			add_one(symtab, &sym, name);
+		if (GELF_ST_TYPE(sym.st_info) == STT_FILE)
+			source = name && *name ? name : NULL;
+		else if (is_function(&sym) && in_code(&code, &sym) &&
+			 is_name(name))
+			add_one(symtab, &sym, name, source);
 	}
 	free(code.is_code);
 }

@@ -12,6 +12,7 @@ struct symbol {
 	uint64_t start;
 	uint64_t end;        /* for one without a size: where the next begins */
 	const char *name;    /* in the file's string table */
+	const char *file;    /* that a local one is of, or NULL */
 	uint16_t section;
 	unsigned char rank;  /* smaller is the better name */
 	bool sized;
