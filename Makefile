@@ -281,6 +281,11 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ -ldw -lelf -lz -ljansson -lmd
 
+# Collector tests make their reports with the real codec.
+$(B)/test/mkreport: $(call objs,tests/e2e/mkreport.c $(REPORT_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lz -lmd
+
 $(B)/crashers/%: tests/crashers/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
@@ -314,7 +319,7 @@ $(B)/bench/empty.so: tests/bench/empty.c Makefile
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
 		-Wl,--hash-style=both
 
-crashers: $(CRASHER_BINS) $(KNOWN)
+crashers: $(CRASHER_BINS) $(KNOWN) $(B)/test/mkreport
 
 # What needs packages comes in two steps, so that a machine with nothing but
 # make can do it: install them, then start over with a compiler there.

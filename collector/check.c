@@ -171,7 +171,8 @@ static void start_jobs(struct check_role *c)
 			continue;
 		running->waiting = c->queue[0];
 		c->nqueue--;
-		memmove(c->queue, c->queue + 1, c->nqueue * sizeof(c->queue[0]));
+		memmove(c->queue, c->queue + 1,
+			c->nqueue * sizeof(c->queue[0]));
 		if (running->waiting.peer != NULL &&
 		    !child_start(&running->child, be_the_child,
 				 &running->waiting.job, WIRE_MAX_CHECKED,

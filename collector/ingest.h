@@ -15,7 +15,7 @@
 #include "wire.h"
 
 enum {
-	INGEST_CONNECTIONS = 4000,   /* of one worker; more wait in the kernel */
+	INGEST_CONNECTIONS = 4000,   /* of one worker; more wait outside */
 	INGEST_BUFFERED = 64 << 20,  /* bytes of requests in memory, together */
 	INGEST_UPLOADS = 64,         /* bodies received at once */
 	INGEST_WAITING_HITS = 100000,

@@ -45,7 +45,8 @@ void sqlite_int(sqlite3_stmt *statement, int at, int64_t value)
 
 void sqlite_text(sqlite3_stmt *statement, int at, struct slice value)
 {
-	if (value.bytes == NULL)
+	/* Nothing known and nothing said are one thing here. */
+	if (value.len == 0)
 		sqlite3_bind_null(statement, at);
 	else
 		sqlite3_bind_text(statement, at, value.bytes, (int)value.len,

@@ -56,8 +56,8 @@ static void add_stat(struct writer_role *w, enum statistic stat, uint64_t n)
 }
 
 /* Queue an answer: LEN bytes at BODY. */
-static void answer(struct writer_role *w, struct peer *peer, enum message_type type,
-		   uint64_t tag, const void *body, size_t len)
+static void answer(struct writer_role *w, struct peer *peer,
+		   enum message_type type, uint64_t tag, const void *body, size_t len)
 {
 	struct answer *a = &w->answers[w->nanswers++];
 
@@ -187,8 +187,8 @@ static bool take_message(struct writer_role *w, struct peer *peer,
 }
 
 /* The same answer, for a transaction that was rolled back. */
-static void refuse(struct writer_role *w, struct peer *peer, enum message_type type,
-		   uint64_t tag)
+static void refuse(struct writer_role *w, struct peer *peer,
+		   enum message_type type, uint64_t tag)
 {
 	struct report_done report = { .verdict = REPORT_FAILED };
 	struct admin_done admin = { .status = 503, .why = "not now" };

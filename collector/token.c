@@ -206,7 +206,8 @@ static bool add(struct tokens *tokens, const char *role, const char *name,
 	return true;
 }
 
-static bool take_away(struct tokens *tokens, const char *name, struct error *err)
+static bool take_away(struct tokens *tokens, const char *name,
+		      struct error *err)
 {
 	struct token *token = find_name(tokens, name);
 
