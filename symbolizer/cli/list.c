@@ -133,7 +133,7 @@ static void print_title(json_t *group, int room, bool color)
 	free(cut);
 }
 
-enum { COLUMNS_BEFORE_TITLE = 11 + 8 + 7 + 10 + 12 + 20 };
+enum { COLUMNS_BEFORE_TITLE = 17 + 8 + 7 + 10 + 10 + 20 };
 
 static void print_groups(json_t *groups)
 {
@@ -142,12 +142,12 @@ static void print_groups(json_t *groups)
 	json_t *group;
 	size_t i;
 
-	printf("%-10s %7s %6s %-9s %-11s %-19s %s\n", "GROUP", "COUNT",
+	printf("%-16s %7s %6s %-9s %-9s %-19s %s\n", "GROUP", "COUNT",
 	       "HOSTS", "SIGNAL", "STATUS", "LAST SEEN", "TITLE");
 	json_array_foreach(groups, i, group) {
 		char b[5][64];
 
-		printf("%-10s %7s %6s %-9s %-11s ",
+		printf("%-16s %7s %6s %-9s %-9s ",
 		       cell(group, "id", b[0], sizeof(b[0])),
 		       cell(group, "count", b[1], sizeof(b[1])),
 		       cell(group, "hosts", b[2], sizeof(b[2])),

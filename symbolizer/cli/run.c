@@ -34,6 +34,17 @@ static bool add_tag(char *tags, const char *tag)
 	return true;
 }
 
+/* The program may go to another directory before it crashes. */
+static bool set_spool(const char *path)
+{
+	char here[PATH_MAX], absolute[2 * PATH_MAX];
+
+	if (path[0] == '/' || getcwd(here, sizeof(here)) == NULL)
+		return setenv("EPITAPH_SPOOL", path, 1) == 0;
+	snprintf(absolute, sizeof(absolute), "%s/%s", here, path);
+	return setenv("EPITAPH_SPOOL", absolute, 1) == 0;
+}
+
 /* -1, or the exit status. Settings go straight into the environment. */
 static int parse(int argc, char **argv)
 {
@@ -53,7 +64,7 @@ static int parse(int argc, char **argv)
 		switch (option) {
 		case 'c': setenv("EPITAPH_URL", optarg, 1); break;
 		case 'r': setenv("EPITAPH_RELEASE", optarg, 1); break;
-		case 's': setenv("EPITAPH_SPOOL", optarg, 1); break;
+		case 's': set_spool(optarg); break;
 		case 'h': return cli_help(verb);
 		case 't':
 			if (!add_tag(tags, optarg))
@@ -160,6 +171,9 @@ static bool preload(const char *shim)
 	char *value;
 	int n;
 
+	if (strpbrk(shim, " :"))
+		cli_failf(verb, shim, "warning: LD_PRELOAD knows no paths with "
+			  "spaces or colons; install it elsewhere");
 	if (before && *before)
 		n = asprintf(&value, "%s:%s", shim, before);
 	else
