@@ -28,6 +28,7 @@ struct unwind *unwind_new(const struct unwind_module *modules, size_t nmodules,
 	unwind->code = copy_array(code, ncode, sizeof(*code));
 	unwind->nmodules = nmodules;
 	unwind->ncode = ncode;
+	unwind->left_ms = WALK_TOTAL_MS;
 	if (!unwind->modules || !unwind->code ||
 	    !memory_init(&unwind->memory, read, context) ||
 	    !cfi_init(&unwind->cfi, &unwind->memory, unwind->modules,
@@ -132,14 +133,13 @@ static size_t store_finish(struct store *store)
 
 static bool is_out_of_time(uint64_t n, int64_t deadline_ms)
 {
-	return n % 64 == 0 && now_ms() > deadline_ms;
+	return n % 64 == 1 && now_ms() >= deadline_ms;
 }
 
 /* Returns why it stopped early, or NULL. */
 static const char *walk(struct unwind *unwind, struct cursor *cursor,
-			struct store *store)
+			struct store *store, int64_t deadline_ms)
 {
-	int64_t deadline_ms = now_ms() + WALK_MAX_MS;
 	const char *why = NULL;
 
 	for (;;) {
@@ -167,6 +167,9 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 	struct store store = { .frames = frames, .max = max, .head = max / 2 };
 	struct cursor cursor = { .regs = *registers, .trust = TRUST_CONTEXT };
 	const uint32_t needed = 1u << R_RIP | 1u << R_RSP;
+	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
+							 WALK_MAX_MS;
+	int64_t began_ms = now_ms();
 
 	memset(result_out, 0, sizeof(*result_out));
 	if ((registers->valid & needed) != needed) {
@@ -174,7 +177,9 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		return;
 	}
 	cursor.module = walk_module(unwind, registers->value[R_RIP]);
-	result_out->truncated = walk(unwind, &cursor, &store);
+	result_out->truncated = walk(unwind, &cursor, &store,
+				     began_ms + may_ms);
+	unwind->left_ms -= now_ms() - began_ms;
 	result_out->nframes = store_finish(&store);
 	result_out->depth = store.n;
 }

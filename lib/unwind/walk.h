@@ -9,6 +9,7 @@ enum {
 	WALK_MAX_FRAMES = 200000, /* 8 MiB of stack in frames of 48 bytes is
 	                           * 174,763 */
 	WALK_MAX_MS = 500,        /* 200,000 frames take a fifth of it */
+	WALK_TOTAL_MS = 2000,     /* of all threads together */
 	WALK_MAX_BACKWARD = 64,   /* stack switches: coroutines, sigaltstack */
 	WALK_MAX_GUESSES = 64,    /* frames found by scanning, per thread */
 	WALK_LOWEST_PC = 4096,    /* below it lies no code: an end marker */
@@ -23,6 +24,7 @@ struct unwind {
 	size_t nmodules;
 	struct unwind_range *code;
 	size_t ncode;
+	int64_t left_ms; /* of WALK_TOTAL_MS */
 };
 
 /* One frame, as far as it is known. */

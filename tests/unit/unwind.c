@@ -414,6 +414,45 @@ static void test_no_registers(void)
 	CHECK_STRING(walk.result.truncated, "no registers");
 }
 
+/* A stack that goes on for ever: every word of it returns to LEAF. */
+static size_t read_endless(void *context, uint64_t address, void *to,
+			   size_t len)
+{
+	uint64_t word = function_at(LEAF, 40);
+
+	if (address < WORLD_STACK)
+		return world_read(context, address, to, len);
+	for (size_t i = 0; i + 8 <= len; i += 8)
+		memcpy((uint8_t *)to + i, &word, 8);
+	return len;
+}
+
+static void test_endless(void)
+{
+	struct world *w = usual_world();
+	const struct unwind_module module = {
+		.base = WORLD_BASE, .end = WORLD_BASE + WORLD_IMAGE,
+		.elf_fd = -1, .debug_fd = -1,
+	};
+	struct unwind *unwind =
+		unwind_new(&module, 1, NULL, 0, read_endless, w);
+	struct registers regs = world_registers(function_at(LEAF, 3), 0);
+	static struct frame frames[1024];
+	struct unwind_result result;
+
+	world_call(w, function_at(LEAF, 40));
+	for (int i = 0; i < 100; i++) {
+		unwind_thread(unwind, &regs, frames, 1024, &result);
+		CHECK(result.depth <= 200000 && result.depth > 0);
+		CHECK(result.truncated != NULL);
+		CHECK(result.depth == result.nframes || result.depth > 1024);
+	}
+	/* The time for all threads together is used up. */
+	CHECK_STRING(result.truncated, "out of time");
+	CHECK_NUMBER(result.nframes, 1);
+	unwind_free(unwind);
+}
+
 static void test_both_ends(void)
 {
 	struct world *w = usual_world();
@@ -729,6 +768,8 @@ static const struct test tests[] = {
 	{ "a return address below 4096 is the end", test_end_marks },
 	{ "a stack that was cut off is said to be", test_cut_stack },
 	{ "no registers, no frames", test_no_registers },
+	{ "a stack without end is walked for a while, all threads together",
+	  test_endless },
 	{ "of a deep stack both ends and the depth are kept",
 	  test_both_ends },
 	{ ".eh_frame may lie before its header", test_frame_before_hdr },
