@@ -151,18 +151,31 @@ static void folds_recursion(void)
 {
 	struct report a, b;
 
+	/* Few turns against many: sixteen frames of either differ. */
 	for (size_t period = 1; period <= 8; period++) {
-		make_recursion(&a, 48, period);
-		make_recursion(&b, 60, period);
+		make_recursion(&a, 2 * period, period);
+		make_recursion(&b, 60 * period, period);
 		CHECK_STRING(take(&a), take(&b));
 	}
 	make_recursion(&a, 50, 1);
 	make_recursion(&b, 60, 1);
 	CHECK_STRING(take(&a), take(&b));
 	/* A turn that the first call had not finished changes nothing. */
-	make_recursion(&a, 50, 3);
+	make_recursion(&a, 7, 3);
 	make_recursion(&b, 60, 3);
 	CHECK_STRING(take(&a), take(&b));
+}
+
+static void sees_who_began_a_recursion(void)
+{
+	struct report a, b;
+
+	for (size_t period = 1; period <= 8; period++) {
+		make_recursion(&a, 50, period);
+		make_recursion(&b, 50, period);
+		b.threads[0].frames[51].offset++;
+		CHECK(strcmp(take(&a), take(&b)) != 0);
+	}
 }
 
 static void folds_over_a_gap(void)
@@ -265,6 +278,8 @@ int main(void)
 		  looks_at_sixteen_frames },
 		{ "recursion has one fingerprint at every depth",
 		  folds_recursion },
+		{ "who began a recursion makes a difference",
+		  sees_who_began_a_recursion },
 		{ "recursion folds over frames that were left out",
 		  folds_over_a_gap },
 		{ "cycles of other functions are other crashes",

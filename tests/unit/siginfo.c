@@ -10,6 +10,8 @@ static const char maps[] =
 	"00a00000-00a10000 rw-p 00000000 00:00 0                  [heap]\n"
 	"7f0000000000-7f0000001000 ---p 00000000 00:00 0 \n"
 	"7f0000001000-7f0000801000 rw-p 00000000 00:00 0 \n"
+	"7f0000901000-7f0000902000 ---p 00000000 00:00 0 \n"
+	"7f0000a00000-7f0000a10000 rw-p 00000000 00:00 0 \n"
 	"7f0001000000-7f0001002000 r--s 00000000 08:01 9          /tmp/m\n"
 	"7ffc00000000-7ffc00800000 rw-p 00000000 00:00 0          [stack]";
 
@@ -150,6 +152,11 @@ static void knows_what_is_no_stack_overflow(void)
 		{ 11, 1, .address = 0x7ffbfffffff8, .sp = 0x7ffc00700000,
 		  .error = WRITE,
 		  .reason = "write to unmapped address 0x7ffbfffffff8" },
+		/* A hole that guards nothing. */
+		{ 11, 2, .address = 0x7f0000901ff8, .sp = 0x7f0000902000,
+		  .error = WRITE,
+		  .reason = "write to protected mapping anonymous memory at "
+			    "0x7f0000901ff8" },
 		/* A stack pointer that points nowhere. */
 		{ 11, 1, .address = 0x333333333ff8, .sp = 0x333333334000,
 		  .error = WRITE,
