@@ -174,10 +174,13 @@ UNIT_TESTS = \
 # Fuzz targets: tests/fuzz/NAME.c each, with tests/fuzz/corpus/NAME. `make
 # fuzz` needs clang; tests/unit/corpus.c replays what is kept without it.
 FUZZ_TARGETS = \
+	core \
 	gzip \
+	maps \
 	meta \
 	minidump \
-	reason
+	reason \
+	unwind
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
@@ -226,6 +229,7 @@ objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 asan = $(patsubst %.c,$(B)/asan/%.o,$(1))
 
 LIB_SRCS = $(REPORT_SRCS) $(UNWIND_SRCS) $(PROC_SRCS) $(SPOOL_SRCS)
+FUZZ_SRCS = $(REPORT_SRCS) $(UNWIND_SRCS) $(PROC_SRCS)
 FUZZ_BINS = $(patsubst %,$(B)/fuzz/%,$(FUZZ_TARGETS))
 UNIT_BINS = $(patsubst %,$(B)/unit/%,$(UNIT_TESTS))
 
@@ -379,8 +383,9 @@ $(B)/fuzz/obj/%.o: %.c Makefile
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
-		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(REPORT_SRCS))
-	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ -ljansson -lz -lmd
+		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))
+	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ \
+		-ldw -lelf -ljansson -lz -lmd
 
 $(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
 	@mkdir -p $(@D)

@@ -57,7 +57,8 @@ static void add_stat(struct writer_role *w, enum statistic stat, uint64_t n)
 
 /* Queue an answer: LEN bytes at BODY. */
 static void answer(struct writer_role *w, struct peer *peer,
-		   enum message_type type, uint64_t tag, const void *body, size_t len)
+		   enum message_type type, uint64_t tag, const void *body,
+		   size_t len)
 {
 	struct answer *a = &w->answers[w->nanswers++];
 

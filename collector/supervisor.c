@@ -186,6 +186,7 @@ static void start_draining(struct supervisor *s, int status)
 	s->status = status;
 	s->board.draining = true;
 	s->board_changed = true;
+	s->board_ms = 0;
 	log_event(LOG_INFO, "draining", "exit status will be %d", status);
 }
 
