@@ -7,8 +7,16 @@
 #include "test.h"
 
 /* Each target's one function, under a name of its own. */
+#define LLVMFuzzerTestOneInput fuzz_core
+#include "../fuzz/core.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_gzip
 #include "../fuzz/gzip.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_maps
+#include "../fuzz/maps.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_meta
@@ -21,6 +29,10 @@
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_reason
 #include "../fuzz/reason.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_unwind
+#include "../fuzz/unwind.c"
 
 static void replay_file(const char *path,
 			int (*target)(const uint8_t *data, size_t size))
@@ -66,9 +78,19 @@ static void replay(const char *name,
 	CHECK(n > 0);
 }
 
+static void replays_core(void)
+{
+	replay("core", fuzz_core);
+}
+
 static void replays_gzip(void)
 {
 	replay("gzip", fuzz_gzip);
+}
+
+static void replays_maps(void)
+{
+	replay("maps", fuzz_maps);
 }
 
 static void replays_meta(void)
@@ -86,13 +108,21 @@ static void replays_reason(void)
 	replay("reason", fuzz_reason);
 }
 
+static void replays_unwind(void)
+{
+	replay("unwind", fuzz_unwind);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
+		{ "the cores' corpus does no harm", replays_core },
 		{ "gzip's corpus does no harm", replays_gzip },
+		{ "the maps' corpus does no harm", replays_maps },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
 		{ "the reason's corpus does no harm", replays_reason },
+		{ "the unwinder's corpus does no harm", replays_unwind },
 	};
 
 	return TEST_RUN(tests);
