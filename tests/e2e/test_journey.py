@@ -49,6 +49,7 @@ def test_duplicates():
         # Roles tell the supervisor what they counted once a second or so.
         lib.wait_for(lambda: collector.metrics()["epitaph_hits_total"] >= 101,
                      10, "101 hits")
+        assert collector.metrics()["epitaph_hits_total"] == 101
         lib.settle()
         assert lib.spool_reports(spool) == []
 
