@@ -39,7 +39,7 @@ struct semantic {
 
 /* Semantic: cleaned names under sentinel, skip and prefix lists, hashed with
  * the signal's class. The rules are Socorro's signature generation and
- * Sentry's name trimming, written anew; fingerprint.c lists them. */
+ * Sentry's name trimming, written anew; semantic.c lists them. */
 void fingerprint_semantic(int signal, const struct named_frame *frames,
 			  size_t nframes, struct semantic *out);
 

@@ -115,7 +115,9 @@ static bool is_end(const char *name)
 		"rust_panic*", "rust_begin_unwind", "__rust_start_panic",
 		"__rustc::rust_begin_unwind", "__rust_end_short_backtrace",
 		"__rustc::__rust_start_panic*", "panic_abort::*",
-		"core::panicking::*", "std::panicking::*",
+		"core::panicking::*", "std::panicking::begin_panic*",
+		"std::panicking::panic_*", "std::panicking::rust_panic*",
+		"std::panicking::default_hook*",
 		"std::process::abort", "std::rt::abort_internal",
 		"core::result::unwrap_failed", "core::option::unwrap_failed",
 		"core::option::expect_failed", "core::intrinsics::abort",
@@ -172,10 +174,45 @@ static bool is_runtime_name(const char *name)
 		/* standard libraries */
 		"std::*", "__gnu_cxx::*", "__gnu_internal::*",
 		"core::*", "alloc::*", "__rust_*", "__rdl_*", "__rustc::*",
-		"<core::*", "<alloc::*", "<std::*", "hashbrown::*",
+		"hashbrown::*",
 		"__clang_call_terminate",
 	};
 
+	return IN_TABLE(name, table);
+}
+
+/* <Type as Trait>::f of a type that is the standard library's own or built in:
+ * nobody else may implement traits for those but of their own. */
+static bool is_rust_runtime(const char *name)
+{
+	static const char *const table[] = {
+		"core::*", "alloc::*", "std::*", "fn(*", "u8 as *", "u16 as *",
+		"u32 as *", "u64 as *", "u128 as *", "usize as *", "i8 as *",
+		"i16 as *", "i32 as *", "i64 as *", "i128 as *", "isize as *",
+		"f32 as *", "f64 as *", "bool as *", "char as *", "str as *",
+		"fn as *",
+	};
+	static const char *const wrappers[] = {
+		"<", "&", "*", "[", "(", "mut ", "const ", "dyn ",
+	};
+	const char *trait = strstr(name, " as ");
+	bool more = name[0] == '<';
+
+	if (!more || trait == NULL ||
+	    (!has_prefix(trait, " as core::") &&
+	     !has_prefix(trait, " as std::") &&
+	     !has_prefix(trait, " as alloc::")))
+		return false;
+	while (more) {
+		more = false;
+		for (size_t i = 0;
+		     i < sizeof(wrappers) / sizeof(wrappers[0]); i++) {
+			if (has_prefix(name, wrappers[i])) {
+				name += strlen(wrappers[i]);
+				more = true;
+			}
+		}
+	}
 	return IN_TABLE(name, table);
 }
 
@@ -212,7 +249,7 @@ static enum kind classify(const struct named_frame *frame)
 		funcname_clean(frame->function, name);
 		if (is_end(name))
 			return KIND_END;
-		if (is_runtime_name(name))
+		if (is_runtime_name(name) || is_rust_runtime(name))
 			return KIND_RUNTIME;
 	}
 	if (has_text(frame->module))

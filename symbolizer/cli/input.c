@@ -80,8 +80,8 @@ bool input_report(const char *path, struct report *out, struct error *err)
 	writer_init(&bytes, MAX_REPORT_BYTES);
 	ok = input_minidump(path, &bytes, err);
 	if (ok && is_elf(&bytes))
-		ok = fail(err, ERR_UNSUPPORTED, "an ELF file, not a minidump; "
-			  "for a core there is epitaph stack");
+		ok = fail(err, ERR_UNSUPPORTED, "an ELF file, not a minidump "
+			  "(a core is read from a plain file alone)");
 	ok = ok && minidump_decode(bytes.bytes, bytes.len, out, err);
 	writer_fini(&bytes);
 	return ok;

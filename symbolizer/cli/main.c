@@ -121,7 +121,7 @@ static const struct verb verbs[] = {
 		"      --json           one JSON document per file\n"
 		"\n"
 		"FILE is a minidump, ours, Breakpad's or Crashpad's, gzipped "
-		"or not;\n- is stdin.\n"
+		"or not,\nor an ELF core; - is a minidump on stdin.\n"
 		"\n"
 		"Example:\n"
 		"  epitaph symbolize -S ~/debug /var/spool/epitaph/*.dmp.gz\n",

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../lib/proc/core.h"
 #include "../print.h"
 #include "../symbolize.h"
 #include "cli.h"
@@ -74,8 +75,9 @@ static bool print_one(const struct report *report,
 	return ok && !ferror(stdout);
 }
 
-static bool symbolize_file(const char *path, const struct arguments *arguments,
-			   struct error *err)
+static bool symbolize_report(struct report *report,
+			     const struct arguments *arguments,
+			     struct error *err)
 {
 	char what[] = "symbolizing";
 	struct symbolize_options options = {
@@ -87,16 +89,29 @@ static bool symbolize_file(const char *path, const struct arguments *arguments,
 				!arguments->all_threads,
 	};
 	struct symbolized symbolized;
+	bool ok = symbolize(report, &options, &symbolized, err);
+
+	cli_progress_end();
+	if (ok && !print_one(report, &symbolized, arguments))
+		ok = fail_errno(err, "write");
+	return ok;
+}
+
+static bool symbolize_file(const char *path, const struct arguments *arguments,
+			   struct error *err)
+{
+	bool is_core = strcmp(path, "-") != 0 && core_is(path);
 	struct report report;
+	struct core core;
 	bool ok;
 
-	if (!input_report(path, &report, err))
+	if (is_core ? !core_load(path, &core, &report, err)
+		    : !input_report(path, &report, err))
 		return false;
-	ok = symbolize(&report, &options, &symbolized, err);
-	cli_progress_end();
-	if (ok && !print_one(&report, &symbolized, arguments))
-		ok = fail_errno(err, "write");
+	ok = symbolize_report(&report, arguments, err);
 	report_free(&report);
+	if (is_core)
+		core_close(&core);
 	return ok;
 }
 

@@ -236,6 +236,20 @@ static void how_it_ended(void)
 	       "|core::result::Result<T,E>::unwrap@" APP "|app::load@" APP
 	       "|app::main@" APP,
 	       "core::result::Result<T>::unwrap | app::load | app::main");
+	/* what every Rust main is called through is no panic */
+	titled("core::ptr::read_volatile::<u32>@" APP
+	       "|<a::T as a::Act>::act::{closure#0}@" APP
+	       "|<core::iter::adapters::map::Map<I,F> as "
+	       "core::iter::traits::iterator::Iterator>::fold@" APP
+	       "|<u32 as core::iter::traits::accum::Sum>::sum@" APP
+	       "|<a::T as a::Act>::act@" APP "|a::main@" APP
+	       "|<&dyn core::ops::function::Fn<(), Output = i32> + "
+	       "core::marker::Sync as core::ops::function::FnOnce<()>>"
+	       "::call_once@" APP "|std::panicking::catch_unwind::do_call@" APP
+	       "|std::panic::catch_unwind@" APP
+	       "|std::rt::lang_start_internal@" APP "|main@" APP,
+	       "core::ptr::read_volatile | <a::T as a::Act>::act::{closure} | "
+	       "<a::T as a::Act>::act | a::main");
 	/* a program's own handler: what it interrupted is what broke */
 	titled("abort@" LIBC "|on_crash@" APP
 	       "|<signal handler called>@" LIBC "|parse@" APP "|main@" APP,
@@ -244,6 +258,10 @@ static void how_it_ended(void)
 
 static void what_does_not_count(void)
 {
+	same("f@" APP "|<fn() as core::ops::function::FnOnce<()>>::call_once@"
+	     APP "|main@" APP, "f@" APP "|main@" APP);
+	titled("<app::Config as core::fmt::Display>::fmt@" APP "|main@" APP,
+	       "<app::Config as core::fmt::Display>::fmt | main");
 	same("std::vector<int>::operator[](unsigned long)@" APP "|f@" APP
 	     "|main@" APP, "f@" APP "|main@" APP);
 	same("capture@/x/libepitaph.so|f@" APP "|main@" APP,
