@@ -167,6 +167,7 @@ UNIT_TESTS = \
 	semantic \
 	siginfo \
 	spool \
+	symbols \
 	unwind \
 	utf \
 	uuid
@@ -283,7 +284,9 @@ $(B)/epitaph: $(call objs,$(CLI_SRCS) $(SYMBOLIZER_SRCS) $(LIB_SRCS))
 
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ -ldw -lelf -lz -ljansson -lmd
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
+
+$(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
 
 # Collector tests make their reports with the real codec.
 $(B)/test/mkreport: $(call objs,tests/e2e/mkreport.c $(REPORT_SRCS))
