@@ -158,6 +158,7 @@ UNIT_TESTS = \
 	dumps \
 	fingerprint \
 	gzip \
+	hitscan \
 	http \
 	maps \
 	meta \
@@ -170,7 +171,8 @@ UNIT_TESTS = \
 	symbols \
 	unwind \
 	utf \
-	uuid
+	uuid \
+	wire
 
 # Fuzz targets: tests/fuzz/NAME.c each, with tests/fuzz/corpus/NAME. `make
 # fuzz` needs clang; tests/unit/corpus.c replays what is kept without it.
@@ -281,6 +283,9 @@ $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
 
 $(B)/epitaph: $(call objs,$(CLI_SRCS) $(SYMBOLIZER_SRCS) $(LIB_SRCS))
 	$(CC) -pie $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(B)/unit/hitscan $(B)/unit/wire: $(call asan,collector/hitscan.c \
+		collector/text.c collector/wire.c)
 
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
