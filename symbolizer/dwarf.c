@@ -23,7 +23,8 @@ enum {
 };
 
 struct unit {
-	Dwarf_Off offset; /* of its DIE: what it is known by */
+	Dwarf *dw;        /* the file's or dwz's; with the offset of its */
+	Dwarf_Off offset; /* DIE what it is known by */
 	Dwarf_Die die;    /* with code; the split one where there is one */
 	Dwarf_Die skeleton; /* with lines */
 	struct scopes scopes;
@@ -112,14 +113,15 @@ static const char *string_of(Dwarf_Die *die, unsigned attribute)
 	return dwarf_formstring(dwarf_attr_integrate(die, attribute, &attr));
 }
 
-static struct unit *read_unit(struct dwarf *dwarf, Dwarf_Off offset)
+static struct unit *read_unit(Dwarf *dw, Dwarf_Off offset)
 {
 	struct unit *unit = calloc(1, sizeof(*unit));
 
 	if (unit == NULL)
 		return NULL;
+	unit->dw = dw;
 	unit->offset = offset;
-	if (dwarf_offdie(dwarf->dw, offset, &unit->die) == NULL) {
+	if (dwarf_offdie(dw, offset, &unit->die) == NULL) {
 		free(unit);
 		return NULL;
 	}
@@ -134,12 +136,13 @@ static struct unit *read_unit(struct dwarf *dwarf, Dwarf_Off offset)
 	return unit;
 }
 
-static struct unit *get_unit(struct dwarf *dwarf, Dwarf_Off offset)
+static struct unit *get_unit(struct dwarf *dwarf, Dwarf *dw, Dwarf_Off offset)
 {
 	struct unit *unit;
 
 	for (size_t i = dwarf->nunits; i-- > 0;)
-		if (dwarf->units[i]->offset == offset)
+		if (dwarf->units[i]->offset == offset &&
+		    dwarf->units[i]->dw == dw)
 			return dwarf->units[i];
 	if (dwarf->nunits == dwarf->units_cap) {
 		size_t cap = dwarf->units_cap ? dwarf->units_cap * 2 : 64;
@@ -151,7 +154,7 @@ static struct unit *get_unit(struct dwarf *dwarf, Dwarf_Off offset)
 		dwarf->units = more;
 		dwarf->units_cap = cap;
 	}
-	unit = read_unit(dwarf, offset);
+	unit = read_unit(dw, offset);
 	if (unit)
 		dwarf->units[dwarf->nunits++] = unit;
 	return unit;
@@ -253,7 +256,7 @@ static struct unit *find_by_aranges(struct dwarf *dwarf, uint64_t address)
 	if (range == NULL ||
 	    dwarf_getarangeinfo(range, NULL, NULL, &offset) != 0)
 		return NULL;
-	return get_unit(dwarf, offset);
+	return get_unit(dwarf, dwarf->dw, offset);
 }
 
 static struct unit *find_by_ranges(struct dwarf *dwarf, uint64_t address)
@@ -274,7 +277,7 @@ static struct unit *find_by_ranges(struct dwarf *dwarf, uint64_t address)
 	/* Ranges of units do not overlap but in broken files. */
 	if (low == 0 || dwarf->ranges[low - 1].high <= address)
 		return NULL;
-	return get_unit(dwarf, dwarf->ranges[low - 1].unit);
+	return get_unit(dwarf, dwarf->dw, dwarf->ranges[low - 1].unit);
 }
 
 /* Lines */
@@ -391,10 +394,10 @@ static const char *qualified_name(struct dwarf *dwarf, struct unit *unit,
 		return scope->qualified ? scope->qualified : name;
 	declaration = declaration_of(&scope->die);
 	if (declaration.cu != unit->die.cu) {
-		if (dwarf_cu_getdwarf(declaration.cu) != dwarf->dw ||
-		    dwarf_diecu(&declaration, &of_unit, NULL, NULL) == NULL)
+		if (dwarf_diecu(&declaration, &of_unit, NULL, NULL) == NULL)
 			return name;
-		other = get_unit(dwarf, dwarf_dieoffset(&of_unit));
+		other = get_unit(dwarf, dwarf_cu_getdwarf(declaration.cu),
+				 dwarf_dieoffset(&of_unit));
 	}
 	if (other)
 		scope->qualified = scopes_qualify(&other->scopes,

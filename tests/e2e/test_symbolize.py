@@ -409,6 +409,39 @@ def module_of(report, name, *options):
                 if m["path"].endswith(f"/{name}"))
 
 
+def test_common_debug_file():
+    """names that dwz moved to a common file are found, or said to be missing"""
+    lib.need("dwz")
+    programs = [compile_names("a", "-O2", "-gdwarf-4"),
+                compile_names("b", "-O1", "-gdwarf-4")]
+    report = crash(programs[0])
+    debugs = [split_debug(program) for program in programs]
+    subprocess.run(["dwz", "-m", "common", "-r", *(d.name for d in debugs)],
+                   check=True)
+    os.mkdir("folder")
+    shutil.copy(debugs[0], "folder")
+    shutil.move("common", "folder/other")
+    check_stack(report, "-S", "folder")
+    os.unlink("folder/other")
+    assert "dwz" in module_of(report, "a", "-S", "folder")["why"]
+
+
+def test_minidebug():
+    """the xz-packed symbol table of a stripped program (Fedora's) is read"""
+    lib.need("xz")
+    program = compile_names("program", "-O2")
+    report = crash(program)
+    objcopy("--only-keep-debug", program, "table")
+    objcopy("--strip-debug", "table")
+    subprocess.run(["xz", "--keep", "table"], check=True)
+    objcopy("--strip-all", program)
+    before = names_of(report)
+    objcopy("--add-section", ".gnu_debugdata=table.xz", program)
+    after = names_of(report)
+    assert "(anonymous namespace)::hidden(int*, int)" in after, after
+    assert "(anonymous namespace)::hidden(int*, int)" not in before, before
+
+
 def test_other_build_is_refused():
     """a file with another build-id is refused, and the module is missing"""
     program = compile_names("program", "-O2")
