@@ -206,11 +206,11 @@ static enum ship_outcome ship_id(const struct shipper *shipper,
 	struct writer gz;
 
 	writer_init(&gz, MAX_SENT_BYTES);
-	if (spool_get(spool, id, &gz, err))
-		outcome = ship_report(shipper, gz.bytes, gz.len, &sent_body,
-				      err);
-	else
-		outcome = SHIP_REFUSED;
+	if (!spool_get(spool, id, &gz, err)) {
+		writer_fini(&gz);
+		return SHIP_DONE; /* its own helper has just shipped it */
+	}
+	outcome = ship_report(shipper, gz.bytes, gz.len, &sent_body, err);
 	writer_fini(&gz);
 	count->bodies += sent_body;
 	if (outcome == SHIP_DONE) {

@@ -328,6 +328,9 @@ void spool_refuse(struct spool *spool, const char *id)
 
 	file_name(id, name);
 	snprintf(to, sizeof(to), "refused/%s", name);
+	if (renameat(spool->dir, name, spool->dir, to) == 0 ||
+	    faccessat(spool->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
 	mkdirat(spool->dir, "refused", 0700);
 	renameat(spool->dir, name, spool->dir, to);
 }
