@@ -12,8 +12,8 @@ enum {
 };
 
 /* The byte sequence by which libgcc and libunwind know a signal frame that has
- * no CFI, under the name by which gdb does. Unwinders look up a return address minus one, so a byte
- * that belongs to no function stands before it. */
+ * no CFI, under the name by which gdb does. Unwinders look up a return address
+ * minus one, so a byte that belongs to no function stands before it. */
 __asm__(".text\n"
 	"	nop\n"
 	"	.p2align 4, 0x90\n"

@@ -100,7 +100,7 @@ static int32_t parse_number(const char *text)
 }
 
 /* Path of the dying process's task directory in PATH_OUT; false where /proc is
- * not there or is of another PID namespace, in whose numbers we cannot speak. */
+ * not there, or of another PID namespace, in whose numbers we cannot speak. */
 static bool task_path(int32_t pid, char path_out[64])
 {
 	char self[24];
@@ -228,11 +228,10 @@ static void name_threads(const char *path)
 
 	uint32_t read = 0;
 
-	for (uint32_t i = 0; i < record->nthreads && read < NAMED_THREADS; i++) {
-		if (record->threads[i].name[0])
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		if (record->threads[i].name[0] || read++ >= NAMED_THREADS)
 			continue;
 		read_name(path, &record->threads[i]);
-		read++;
 	}
 }
 

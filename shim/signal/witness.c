@@ -192,8 +192,8 @@ static void close_all(void)
 }
 
 /* What may only be opened as ourselves. Before the release, where the process
- * was not dumpable: then it soon belongs to root again. Standard descriptors first, so that nothing
- * the helper writes by accident lands in one of these. */
+ * was not dumpable: then it soon belongs to root again. Standard descriptors
+ * first, so that nothing the helper writes by accident lands in these. */
 static void open_own(void)
 {
 	struct crash_record *record = &zone.record;
