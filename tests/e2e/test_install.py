@@ -1,6 +1,7 @@
 """make install, and what is installed."""
 
 import json
+import re
 import signal
 
 import lib
@@ -35,3 +36,29 @@ def test_install():
     symbolized = json.loads(lib.run_plain(
         [root / "usr/bin/epitaph", "symbolize", "--json", report]).stdout)
     assert symbolized["signal"]["name"] == "SIGSEGV"
+
+
+def manual(name):
+    """The text of a man page, without roff's escapes."""
+    text = (lib.ROOT / "docs/man" / name).read_text()
+    return text.replace("\\-", "-")
+
+
+def test_manual():
+    """The man pages know every verb, option and variable that there is"""
+    verbs = re.findall(r"^  ([a-z]+)  +", lib.epitaph_ok("--help"), re.M)
+    assert len(verbs) >= 7, verbs
+    for verb in verbs:
+        assert f"epitaph {verb}\n" in manual("epitaph.1"), verb
+        assert f"\n.B {verb}\n" in manual("epitaph.1"), verb
+    text = lib.run_plain([lib.EPITAPHD, "--help"]).stdout.decode()
+    options = set(re.findall(r"^  (--[a-z-]+)", text, re.M))
+    assert len(options) >= 5, options
+    missing = {o for o in options if o not in manual("epitaphd.8")}
+    assert missing <= {"--version"}, missing
+    variables = set(re.findall(
+        r'"(EPITAPH_[A-Z_]+)"',
+        (lib.ROOT / "shim/settings.c").read_text()))
+    assert len(variables) >= 8, variables
+    missing = {v for v in variables if v not in manual("libepitaph.7")}
+    assert not missing, missing
