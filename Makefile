@@ -42,6 +42,7 @@ UNWIND_SRCS = \
 
 PROC_SRCS = \
 	lib/proc/core.c \
+	lib/proc/files.c \
 	lib/proc/maps.c \
 	lib/proc/stop.c
 
@@ -148,6 +149,12 @@ CLI_SRCS = \
 	symbolizer/cli/stack.c \
 	symbolizer/cli/symbolize.c
 
+# What the collector's tests of its own parsers link besides the libraries.
+HITSCAN_SRCS = \
+	collector/hitscan.c \
+	collector/text.c \
+	collector/wire.c
+
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
 	bytes \
@@ -164,6 +171,7 @@ UNIT_TESTS = \
 	meta \
 	minidump \
 	mutate_minidump \
+	mutate_unwind \
 	report \
 	semantic \
 	siginfo \
@@ -179,6 +187,7 @@ UNIT_TESTS = \
 FUZZ_TARGETS = \
 	core \
 	gzip \
+	hitscan \
 	maps \
 	meta \
 	minidump \
@@ -284,8 +293,8 @@ $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
 $(B)/epitaph: $(call objs,$(CLI_SRCS) $(SYMBOLIZER_SRCS) $(LIB_SRCS))
 	$(CC) -pie $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
-$(B)/unit/hitscan $(B)/unit/wire: $(call asan,collector/hitscan.c \
-		collector/text.c collector/wire.c)
+$(B)/unit/corpus $(B)/unit/hitscan $(B)/unit/wire: \
+		$(call asan,$(HITSCAN_SRCS))
 
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
@@ -389,6 +398,8 @@ $(B)/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CLANG) -O1 -g $(STD) $(WARN) $(DEPS) $(FUZZ) \
 		-fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
 
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))

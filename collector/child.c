@@ -35,7 +35,8 @@ void child_limit(int resource, uint64_t value)
 
 static void in_child(child_body *body, void *context, int out, int errors)
 {
-	static const int reset[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	static const int reset[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE,
+				     SIGXFSZ };
 	int null = open("/dev/null", O_RDONLY);
 
 	/* A session of its own: ^C on the terminal is for the supervisor. And
@@ -116,6 +117,14 @@ static void keep_complaint(struct child *child, const char *bytes, size_t len)
 	child->complaint[child->complaint_len] = '\0';
 }
 
+/* It, and what it has started: it leads a session of its own, unless it has
+ * not got as far as that. */
+static void end_group(const struct child *child)
+{
+	kill(-child->pid, SIGKILL);
+	kill(child->pid, SIGKILL);
+}
+
 /* Read all that is there; at the end of it, close *FD. */
 static void drain(struct child *child, int *fd)
 {
@@ -133,7 +142,7 @@ static void drain(struct child *child, int *fd)
 			writer_bytes(&child->output, bytes, (size_t)n);
 		if (child->output.bad) {
 			child->flooded = true;
-			kill(child->pid, SIGKILL);
+			end_group(child);
 			break;
 		}
 	}
@@ -146,7 +155,7 @@ bool child_step(struct child *child)
 
 	if (clock_monotonic_ms() >= child->deadline_ms && !child->late) {
 		child->late = true;
-		kill(child->pid, SIGKILL);
+		end_group(child);
 	}
 	drain(child, &child->out);
 	drain(child, &child->errors);
@@ -162,7 +171,7 @@ bool child_step(struct child *child)
 void child_fini(struct child *child)
 {
 	if (child->pid > 0) {
-		kill(child->pid, SIGKILL);
+		end_group(child);
 		waitpid(child->pid, NULL, 0);
 	}
 	child->pid = 0;

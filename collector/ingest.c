@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ enum {
 	CHANNEL_OUT = 64 << 20,
 	ACCEPT_AT_ONCE = 64,
 	DRAIN_LINGER_MS = 200,
+	SWEEP_MS = 20, /* between looks at all requests */
 };
 
 static bool listen_tcp(struct ingest *in, struct error *err)
@@ -54,7 +56,8 @@ static bool listen_unix(struct ingest *in, struct error *err)
 	fd = channel_listen(aside, err);
 	if (fd < 0)
 		return false;
-	if (rename(aside, path) < 0)
+	/* As open as loopback is; tokens are what keeps people out. */
+	if (chmod(aside, 0666) < 0 || rename(aside, path) < 0)
 		return fail_errno(err, "listen on %s", path);
 	in->listeners[in->nlisteners++] = fd;
 	return true;
@@ -178,12 +181,26 @@ static void serve_channels(struct ingest *in)
 	serve_channel(in, &in->web, WEB_SOCKET, lose_web);
 }
 
+static size_t count_gets(const struct ingest *in)
+{
+	size_t n = 0;
+
+	for (struct request *r = in->requests; r != NULL; r = r->next)
+		n += r->state == REQUEST_WAITING &&
+		     r->endpoint == ENDPOINT_GET;
+	return n;
+}
+
 /* An answer that is late is as good as none. */
 static void check_deadlines(struct ingest *in)
 {
 	int64_t now = clock_monotonic_ms();
 	struct request *request = in->requests;
 
+	if (now - in->swept_ms < SWEEP_MS)
+		return;
+	in->swept_ms = now;
+	in->waiting_gets = count_gets(in);
 	while (request != NULL) {
 		struct request *next = request->next;
 
@@ -199,16 +216,6 @@ static void check_deadlines(struct ingest *in)
 		}
 		request = next;
 	}
-}
-
-static size_t count_gets(const struct ingest *in)
-{
-	size_t n = 0;
-
-	for (struct request *r = in->requests; r != NULL; r = r->next)
-		n += r->state == REQUEST_WAITING &&
-		     r->endpoint == ENDPOINT_GET;
-	return n;
 }
 
 static int poll_timeout(struct ingest *in)
@@ -256,7 +263,6 @@ static void turn(struct ingest *in)
 	wait_for_work(in);
 	serve_channels(in);
 	check_deadlines(in);
-	in->waiting_gets = count_gets(in);
 	in->resumed = false;
 	MHD_run(in->daemon);
 	hits_send(in);

@@ -37,9 +37,8 @@ enum endpoint {
 
 enum request_state {
 	REQUEST_RECEIVING,
-	REQUEST_REFUSED, /* the answer is known; what still comes is dropped */
 	REQUEST_WAITING, /* suspended: another role has it */
-	REQUEST_ANSWERED,
+	REQUEST_ANSWERED, /* what still comes is dropped */
 };
 
 struct ingest;
@@ -93,6 +92,7 @@ struct ingest {
 	struct channel store, check, web;
 	struct request *requests;
 	uint64_t next_tag;
+	int64_t swept_ms;
 	size_t buffered, uploads, waiting_gets, waiting_hits, in_flight;
 	uint64_t next_file;
 	struct writer hits;      /* the batch being gathered */

@@ -47,6 +47,7 @@ void get_start(struct request *request)
 	get.status = argument(request, "status");
 	get.limit = argument(request, "limit");
 	get.after = argument(request, "after");
+	in->waiting_gets++;
 	writer_init(&out, WIRE_MAX_GET);
 	wire_put_get(&out, &get);
 	request_wait(request, INGEST_WEB_MS);

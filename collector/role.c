@@ -52,10 +52,12 @@ int role_failed(const struct error *err, bool permanent)
 
 /* A role ends when its supervisor says so, or is gone: a terminal's ^C and a
  * service manager's SIGTERM to the whole group must not pull the store away
- * from under requests that are being answered. */
+ * from under requests that are being answered. A limit on files is like a full
+ * disk: an error, not an end. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE,
+				       SIGXFSZ };
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);

@@ -32,7 +32,11 @@ enum {
 	INTENSITY_MS = 60000,
 	START_DEADLINE_MS = 30000,
 	STOP_DEADLINE_MS = 15000,
-	SILENCE_MS = 30000,    /* without a heartbeat a role hangs */
+	/* Without a heartbeat a role hangs. A slow disk can hold the store up
+	 * for long; an ingest worker has nothing to wait for, and meanwhile
+	 * connections land on it. */
+	SILENCE_MS = 30000,
+	INGEST_SILENCE_MS = 8000,
 	BOARD_EVERY_MS = 200,
 	CONTROL_LIMIT = 1 << 20,
 };
@@ -228,11 +232,16 @@ static void back_off(struct supervisor *s, struct unit *unit)
 	}
 }
 
+static int64_t silence_ms(const struct unit *unit)
+{
+	return unit->kind == ROLE_INGEST ? INGEST_SILENCE_MS : SILENCE_MS;
+}
+
 static void mark_up(struct supervisor *s, struct unit *unit)
 {
 	unit->state = UP;
 	unit->up_since_ms = clock_monotonic_ms();
-	unit->deadline_ms = unit->up_since_ms + SILENCE_MS;
+	unit->deadline_ms = unit->up_since_ms + silence_ms(unit);
 	log_event(LOG_INFO, "role is up", "%s %u, pid %d",
 		  role_name(unit->kind), unit->index, (int)unit->pid);
 	channel_send(&unit->control, MSG_BOARD, 0, &s->board,
@@ -291,7 +300,7 @@ static void take_message(struct supervisor *s, struct unit *unit,
 {
 	/* A role that is UP and silent hangs: every message moves the limit. */
 	if (unit->state == UP)
-		unit->deadline_ms = clock_monotonic_ms() + SILENCE_MS;
+		unit->deadline_ms = clock_monotonic_ms() + silence_ms(unit);
 	switch (message->type) {
 	case MSG_READY:
 		dispatch(s, unit, EVENT_READY);
@@ -311,7 +320,8 @@ static void take_message(struct supervisor *s, struct unit *unit,
 	}
 }
 
-static void listen_to(struct supervisor *s, struct unit *unit)
+/* Take what UNIT has said. False where that was its last word. */
+static bool listen_to(struct supervisor *s, struct unit *unit)
 {
 	bool open = channel_read(&unit->control);
 	struct message message;
@@ -320,11 +330,7 @@ static void listen_to(struct supervisor *s, struct unit *unit)
 	while ((next = channel_next(&unit->control, &message)) ==
 	       CHANNEL_MESSAGE)
 		take_message(s, unit, &message);
-	if (!open || next == CHANNEL_BROKEN) {
-		/* Normally it has exited, and is reaped in a moment. */
-		channel_close(&unit->control);
-		kill(unit->pid, SIGKILL);
-	}
+	return open && next != CHANNEL_BROKEN;
 }
 
 static void note_exit(struct supervisor *s, struct unit *unit, int status)
@@ -444,8 +450,14 @@ static void poll_once(struct supervisor *s)
 	if (poll(fds, s->nunits + 1, ROLE_TICK_MS) < 0)
 		return;
 	for (size_t i = 0; i < s->nunits; i++) {
-		if (fds[i + 1].fd >= 0 && fds[i + 1].revents != 0)
-			listen_to(s, &s->units[i]);
+		struct unit *unit = &s->units[i];
+
+		if (fds[i + 1].fd < 0 || fds[i + 1].revents == 0 ||
+		    listen_to(s, unit))
+			continue;
+		/* Normally it has exited, and is reaped in a moment. */
+		channel_close(&unit->control);
+		kill(unit->pid, SIGKILL);
 	}
 	if (fds[0].revents != 0)
 		take_signals(s);

@@ -9,6 +9,7 @@
 #include <sha2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -262,6 +263,18 @@ static bool parse_request(int argc, char **argv, struct request *out)
 	return out->verb != NULL && optind == argc;
 }
 
+/* Held until the command ends: two at once would lose one's work. */
+static bool take_lock(struct error *err)
+{
+	int fd = open(TOKEN_FILE ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail_errno(err, "write to the data directory");
+	if (flock(fd, LOCK_EX) < 0)
+		return fail_errno(err, "lock the tokens");
+	return true;
+}
+
 static bool run_request(const struct request *request, struct error *err)
 {
 	static struct tokens tokens;
@@ -270,7 +283,7 @@ static bool run_request(const struct request *request, struct error *err)
 	if (chdir(request->data) < 0)
 		return fail_errno(err, "enter data directory %s",
 				  request->data);
-	if (!tokens_load(&tokens, err))
+	if (!take_lock(err) || !tokens_load(&tokens, err))
 		return false;
 	if (strcmp(request->verb, "add") == 0)
 		return add(&tokens, request->role, request->name, err);

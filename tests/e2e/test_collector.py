@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import struct
@@ -788,6 +789,55 @@ def test_stopped_store():
             os.kill(pid, signal.SIGCONT)
         collector.wait_ready()
         assert role_pid(collector, "store") == pid
+
+
+@lib.deadline(120)
+def test_full_disk():
+    """With a full disk it says 503 and keeps what it had; then it goes on"""
+    with lib.Collector() as collector:
+        post_hit(collector, hit())
+        pid = role_pid(collector, "store")
+        old = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (100, old[1]))
+        try:
+            for _ in range(3):
+                answer = collector.post("/api/v1/hits", hit())
+                assert answer.status == 503, answer
+                assert answer.headers["Retry-After"]
+            expect_error(post_body(collector, make()), 503)
+            assert collector.count() == 1
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, old)
+        post_hit(collector, hit())
+        assert post_body(collector, make()).status == 201
+        assert collector.count() == 3
+        assert role_pid(collector, "store") == pid
+
+
+def test_retention():
+    """What gets too old goes, body and all; its count stays"""
+    with lib.Collector("--retention-days", "1") as collector:
+        report_id = new_id(86400 - 4)
+        answer = post_body(collector, make("--id", report_id))
+        assert answer.status == 201, answer
+        young = post_body(collector, make()).json()["id"]
+        path = f"/api/v1/reports/{report_id}"
+        lib.wait_for(lambda: collector.get(path).status == 404)
+        names = [p.name for p in (collector.data / "bodies").glob("*/*")]
+        assert f"{report_id}.dmp.gz" not in names
+        assert collector.get(f"/api/v1/reports/{young}").status == 200
+        assert collector.count() == 2
+
+
+@lib.deadline(120)
+def test_stopped_ingest():
+    """A worker that hangs is replaced, so that no connection waits for it"""
+    with lib.Collector() as collector:
+        pid = role_pid(collector, "ingest")
+        os.kill(pid, signal.SIGSTOP)
+        lib.wait_for(lambda: is_replaced(collector, "ingest", pid), 30)
+        for _ in range(20):
+            assert collector.get("/live").status == 200
 
 
 @lib.deadline(120)

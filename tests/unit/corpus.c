@@ -15,6 +15,10 @@
 #include "../fuzz/gzip.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_hitscan
+#include "../fuzz/hitscan.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_maps
 #include "../fuzz/maps.c"
 #undef LLVMFuzzerTestOneInput
@@ -88,6 +92,11 @@ static void replays_gzip(void)
 	replay("gzip", fuzz_gzip);
 }
 
+static void replays_hitscan(void)
+{
+	replay("hitscan", fuzz_hitscan);
+}
+
 static void replays_maps(void)
 {
 	replay("maps", fuzz_maps);
@@ -118,6 +127,7 @@ int main(void)
 	static const struct test tests[] = {
 		{ "the cores' corpus does no harm", replays_core },
 		{ "gzip's corpus does no harm", replays_gzip },
+		{ "the hits' corpus does no harm", replays_hitscan },
 		{ "the maps' corpus does no harm", replays_maps },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
