@@ -15,10 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a module's CFI is looked up in, best first. */
+/* Where a module's CFI may be, best first: memory is what the process ran; a
+ * file serves where memory has not got the bytes, and for .debug_frame, which
+ * is never loaded. */
+enum source {
+	SOURCE_MEMORY, SOURCE_FILE, SOURCE_DEBUG_FRAME, SOURCE_DEBUG_FILE,
+	SOURCE_COUNT,
+};
+
+/* Each table is opened when those before it had no answer. */
 struct cfi_module {
-	struct table tables[3];
-	size_t ntables;
+	const struct unwind_module *from;
+	struct table tables[SOURCE_COUNT];
+	bool tried[SOURCE_COUNT], has[SOURCE_COUNT];
 	struct image file; /* for code bytes */
 	bool has_file;
 };
@@ -85,8 +94,9 @@ static void close_module(struct cfi_module *module)
 {
 	if (!module)
 		return;
-	for (size_t i = 0; i < module->ntables; i++)
-		table_close(&module->tables[i]);
+	for (size_t i = 0; i < SOURCE_COUNT; i++)
+		if (module->has[i])
+			table_close(&module->tables[i]);
 	free(module);
 }
 
@@ -106,42 +116,58 @@ void cfi_fini(struct cfi *cfi)
 	free(cfi->mini);
 }
 
-/* Memory first: it is what the process ran. A file serves where memory has not
- * got the bytes, and for .debug_frame, which is never loaded. */
-static struct cfi_module *open_module(struct cfi *cfi,
-				      const struct unwind_module *from)
+static struct cfi_module *open_module(const struct unwind_module *from)
 {
 	struct cfi_module *module = calloc(1, sizeof(*module));
-	const int fds[] = { from->elf_fd, from->debug_fd };
 
 	if (!module)
 		return NULL;
-	if (table_open_eh_frame(&module->tables[module->ntables], cfi->memory,
-				-1, from->base))
-		module->ntables++;
-	if (from->elf_fd >= 0 &&
-	    table_open_eh_frame(&module->tables[module->ntables], NULL,
-				from->elf_fd, from->base))
-		module->ntables++;
-	for (size_t i = 0; i < 2; i++) {
-		if (fds[i] < 0 ||
-		    !table_open_debug_frame(&module->tables[module->ntables],
-					    fds[i], from->base))
-			continue;
-		module->ntables++;
-		break;
-	}
+	module->from = from;
 	module->has_file = from->elf_fd >= 0 &&
 			   image_open(&module->file, NULL, from->elf_fd,
 				      from->base);
 	return module;
 }
 
+static bool open_table(struct cfi *cfi, const struct unwind_module *from,
+		       enum source source, struct table *table)
+{
+	switch (source) {
+	case SOURCE_MEMORY:
+		return table_open_eh_frame(table, cfi->memory, -1, from->base);
+	case SOURCE_FILE:
+		return from->elf_fd >= 0 &&
+		       table_open_eh_frame(table, NULL, from->elf_fd,
+					   from->base);
+	case SOURCE_DEBUG_FRAME:
+		return from->elf_fd >= 0 &&
+		       table_open_debug_frame(table, from->elf_fd, from->base);
+	default:
+		return from->debug_fd >= 0 &&
+		       table_open_debug_frame(table, from->debug_fd,
+					      from->base);
+	}
+}
+
+/* NULL where MODULE has nothing there. */
+static struct table *get_table(struct cfi *cfi, struct cfi_module *module,
+			       enum source source)
+{
+	struct table *table = &module->tables[source];
+
+	if (!module->tried[source]) {
+		module->tried[source] = true;
+		module->has[source] = open_table(cfi, module->from, source,
+						 table);
+	}
+	return module->has[source] ? table : NULL;
+}
+
 static struct cfi_module *get_module(struct cfi *cfi, size_t module)
 {
 	assert(module < cfi->nmodules);
 	if (!cfi->opened[module])
-		cfi->opened[module] = open_module(cfi, &cfi->modules[module]);
+		cfi->opened[module] = open_module(&cfi->modules[module]);
 	return cfi->opened[module];
 }
 
@@ -388,8 +414,12 @@ static void find_row(struct cfi *cfi, size_t module, uint64_t pc,
 	struct cfi_module *from = get_module(cfi, module);
 
 	clear_row(row);
-	for (size_t i = 0; from && i < from->ntables && !row->has_cfi; i++) {
-		row->has_cfi = fill_row(cfi, &from->tables[i], pc, row);
+	for (int i = 0; from && i < SOURCE_COUNT && !row->has_cfi; i++) {
+		struct table *table = get_table(cfi, from, (enum source)i);
+
+		if (!table)
+			continue;
+		row->has_cfi = fill_row(cfi, table, pc, row);
 		if (!row->has_cfi)
 			clear_row(row);
 	}
@@ -409,11 +439,19 @@ const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc)
 	return (*slot)->has_cfi ? *slot : NULL;
 }
 
-bool cfi_has_table(struct cfi *cfi, size_t module)
+bool cfi_is_covered(struct cfi *cfi, size_t module)
 {
-	const struct cfi_module *from = get_module(cfi, module);
+	struct cfi_module *from = get_module(cfi, module);
 
-	return from && from->ntables > 0;
+	for (int i = 0; from && i < SOURCE_COUNT; i++) {
+		const struct table *table =
+			get_table(cfi, from, (enum source)i);
+
+		if (table && (table->count >= CFI_FEW_ENTRIES ||
+			      table->index_len >= CFI_FEW_ENTRIES))
+			return true;
+	}
+	return false;
 }
 
 size_t cfi_file_bytes(struct cfi *cfi, size_t module, uint64_t address,

@@ -11,6 +11,9 @@
 enum {
 	CFI_ROWS_BITS = 9,
 	CFI_ROWS = 1 << CFI_ROWS_BITS, /* direct-mapped */
+	/* With fewer entries most code has none: musl's libc has four, of what
+	 * starts a program. */
+	CFI_FEW_ENTRIES = 16,
 	CFI_MAX_OPS = 512,  /* of a row; a signal frame's has 50 */
 };
 
@@ -69,8 +72,8 @@ void cfi_fini(struct cfi *cfi);
  * until the next call. */
 const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc);
 
-/* True where MODULE has CFI for some of its code at least. */
-bool cfi_has_table(struct cfi *cfi, size_t module);
+/* True where MODULE has CFI for its code, so that a pc without any is none. */
+bool cfi_is_covered(struct cfi *cfi, size_t module);
 
 /* Up to LEN bytes of MODULE's image, from its file; how many. For code that is
  * not in the memory. */

@@ -52,6 +52,20 @@ static bool ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 	return false;
 }
 
+static bool is_sigreturn(struct unwind *unwind, uint64_t address)
+{
+	/* mov $15, %rax; syscall */
+	static const uint8_t code[] = {
+		0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05,
+	};
+	uint8_t bytes[sizeof(code)];
+
+	return walk_code(unwind, address, bytes, sizeof(bytes)) ==
+		       sizeof(bytes) &&
+	       memcmp(bytes, code, sizeof(code)) == 0;
+}
+
+/* A signal handler returns to the trampoline, which nobody called. */
 enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address)
 {
 	uint8_t bytes[MAX_CALL];
@@ -60,7 +74,9 @@ enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address)
 		return CALL_NO;
 	if (walk_code(unwind, address - MAX_CALL, bytes, MAX_CALL) != MAX_CALL)
 		return CALL_UNKNOWN;
-	return ends_with_call(unwind, bytes, address) ? CALL_YES : CALL_NO;
+	return ends_with_call(unwind, bytes, address) ||
+			       is_sigreturn(unwind, address) ?
+		       CALL_YES : CALL_NO;
 }
 
 bool guess_is_return(struct unwind *unwind, uint64_t address)
@@ -92,24 +108,17 @@ static void move_to(struct cursor *cursor, uint64_t pc, uint64_t sp,
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
 		     uint64_t *cfa_out)
 {
-	/* mov $15, %rax; syscall */
-	static const uint8_t code[] = {
-		0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05,
-	};
 	/* In the order of gregset_t. */
 	static const uint8_t order[] = {
 		R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14,
 		R_R15, R_RDI, R_RSI, R_RBP, R_RBX, R_RDX, R_RAX,
 		R_RCX, R_RSP, R_RIP,
 	};
-	uint8_t bytes[sizeof(code)];
 	uint64_t saved[sizeof(order)];
 	uint64_t sp = reg(cursor, R_RSP);
 	uint64_t at = sp + offsetof(ucontext_t, uc_mcontext.gregs);
 
-	if (walk_code(unwind, reg(cursor, R_RIP), bytes, sizeof(bytes)) !=
-		    sizeof(bytes) ||
-	    memcmp(bytes, code, sizeof(code)) != 0 ||
+	if (!is_sigreturn(unwind, reg(cursor, R_RIP)) ||
 	    memory_copy(&unwind->memory, at, saved, sizeof(saved)) !=
 		    sizeof(saved))
 		return false;
@@ -208,10 +217,12 @@ static enum trust judge(struct unwind *unwind, const struct cursor *cursor)
 	struct registers caller;
 	uint64_t cfa;
 
+	if (is_sigreturn(unwind, cursor->regs.value[R_RIP]))
+		return TRUST_SCAN;
 	if (!row)
 		return cursor->module >= 0 &&
-			       cfi_has_table(&unwind->cfi,
-					     (size_t)cursor->module) ?
+			       cfi_is_covered(&unwind->cfi,
+					      (size_t)cursor->module) ?
 			       TRUST_COUNT : TRUST_SCAN;
 	switch (walk_apply(unwind, row, &cursor->regs, &caller, &cfa)) {
 	case APPLY_END:

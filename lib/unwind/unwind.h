@@ -24,9 +24,11 @@ typedef size_t unwind_read(void *context, uint64_t address, void *to,
 struct unwind_module {
 	uint64_t base; /* where file offset 0 is mapped */
 	uint64_t end;
-	/* Alternative to the memory reader, for offline use: a descriptor of
-	 * the file, or of its debug file, or -1. Borrowed. With both, the
-	 * first is for .eh_frame and the second for .debug_frame. */
+	/* For what the memory reader has not got: a descriptor of the file,
+	 * or of its debug file, or -1. Borrowed. The first is for .eh_frame,
+	 * code and .debug_frame, the second for .debug_frame; they are read
+	 * only where memory had no answer for a pc. Who gives one has made
+	 * sure that it is of the same build. */
 	int elf_fd;
 	int debug_fd;
 	void *opaque; /* for the caller */

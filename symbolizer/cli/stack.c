@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../lib/proc/core.h"
+#include "../../lib/proc/files.h"
 #include "../../lib/proc/maps.h"
 #include "../../lib/proc/stop.h"
 #include "../../lib/unwind/unwind.h"
@@ -126,8 +127,24 @@ static char *read_all(const char *path, size_t *len_out)
 	return text;
 }
 
+static struct unwind_module unwind_module(const struct module *module,
+					  const struct maps *maps,
+					  const struct files *files)
+{
+	const struct map *map = maps_find(maps, module->base);
+
+	return (struct unwind_module){
+		.base = module->base,
+		.end = module->base + module->size,
+		.elf_fd = map && map->inode ? files_find(files, map->inode) :
+					      -1,
+		.debug_fd = -1,
+	};
+}
+
 static struct unwind *make_unwind(const struct report *report,
 				  const struct maps *maps,
+				  const struct files *files,
 				  struct stopped *stopped)
 {
 	struct unwind_module *modules =
@@ -137,13 +154,7 @@ static struct unwind *make_unwind(const struct report *report,
 	size_t ncode = 0;
 
 	for (size_t i = 0; modules && i < report->nmodules; i++)
-		modules[i] = (struct unwind_module){
-			.base = report->modules[i].base,
-			.end = report->modules[i].base +
-			       report->modules[i].size,
-			.elf_fd = -1,
-			.debug_fd = -1,
-		};
+		modules[i] = unwind_module(&report->modules[i], maps, files);
 	for (size_t i = 0; code && i < maps->len; i++)
 		if (maps->entries[i].exec)
 			code[ncode++] = (struct unwind_range){
@@ -179,9 +190,10 @@ static void unwind_one(struct report *report, struct unwind *unwind,
 }
 
 static bool unwind_all(struct report *report, const struct maps *maps,
-		       struct stopped *stopped, struct error *err)
+		       const struct files *files, struct stopped *stopped,
+		       struct error *err)
 {
-	struct unwind *unwind = make_unwind(report, maps, stopped);
+	struct unwind *unwind = make_unwind(report, maps, files, stopped);
 	struct frame *frames = calloc(MAX_FRAMES, sizeof(*frames));
 
 	report->threads = report_alloc(report, (stopped->nthreads + 1) *
@@ -197,29 +209,57 @@ static bool unwind_all(struct report *report, const struct maps *maps,
 	return true;
 }
 
-/* While the process stands still. */
-static bool look(struct report *report, struct stopped *stopped,
-		 struct error *err)
+/* The memory map of process PID; *TEXT_OUT is what it borrows. */
+static bool read_maps(pid_t pid, char **text_out, struct maps *maps_out,
+		      struct error *err)
 {
 	char path[PATH_LEN];
-	struct maps maps;
 	size_t len;
 	char *text;
-	bool ok;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", stopped->pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
 	text = read_all(path, &len);
 	if (!text || len == 0) {
 		free(text);
 		return fail(err, ERR_NOT_FOUND, "it has no memory map: "
 			    "it is exiting, or a kernel thread");
 	}
-	ok = maps_parse(text, len, &maps, err);
-	if (ok) {
-		ok = maps_modules(&maps, stop_read, stopped, report, err) &&
-		     unwind_all(report, &maps, stopped, err);
-		maps_free(&maps);
+	if (!maps_parse(text, len, maps_out, err)) {
+		free(text);
+		return false;
 	}
+	*text_out = text;
+	return true;
+}
+
+/* Before it stands still, since opening files takes time. */
+static void open_files(pid_t pid, struct files *out)
+{
+	struct error ignored;
+	struct maps maps;
+	char *text;
+
+	*out = (struct files){ .len = 0 };
+	if (!read_maps(pid, &text, &maps, &ignored))
+		return;
+	files_open(pid, &maps, out);
+	maps_free(&maps);
+	free(text);
+}
+
+/* While the process stands still. */
+static bool look(struct report *report, const struct files *files,
+		 struct stopped *stopped, struct error *err)
+{
+	struct maps maps;
+	char *text;
+	bool ok;
+
+	if (!read_maps(stopped->pid, &text, &maps, err))
+		return false;
+	ok = maps_modules(&maps, stop_read, stopped, report, err) &&
+	     unwind_all(report, &maps, files, stopped, err);
+	maps_free(&maps);
 	free(text);
 	return ok;
 }
@@ -227,18 +267,20 @@ static bool look(struct report *report, struct stopped *stopped,
 static bool look_at_process(pid_t pid, struct subject *out, struct error *err)
 {
 	struct stopped stopped;
+	struct files files;
 	bool ok;
 
 	if (!report_init(&out->report, err))
 		return false;
 	out->is_live = true;
 	out->report.pid = (uint32_t)pid;
-	if (!stop_process(pid, STOP_DEADLINE_MS, &stopped, err)) {
-		report_free(&out->report);
-		return false;
+	open_files(pid, &files);
+	ok = stop_process(pid, STOP_DEADLINE_MS, &stopped, err);
+	if (ok) {
+		ok = look(&out->report, &files, &stopped, err);
+		out->stopped_us = stop_release(&stopped);
 	}
-	ok = look(&out->report, &stopped, err);
-	out->stopped_us = stop_release(&stopped);
+	files_close(&files);
 	if (!ok)
 		report_free(&out->report);
 	return ok;

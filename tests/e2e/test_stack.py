@@ -185,6 +185,23 @@ def test_other_stacks():
     assert len(document["threads"]) == 2
 
 
+def test_musl():
+    """musl's libc has no tables: its frames are guessed, and none is false"""
+    lib.need("musl-gcc")
+    program = lib.temp_dir("musl.") / "stacks"
+    lib.run_plain(["musl-gcc", "-O2", "-g", "-D_GNU_SOURCE", "-Wl,--build-id",
+                   "-o", program, lib.ROOT / "tests/crashers/stacks.c"])
+    with lib.Process([program, "null-call"]) as process:
+        lib.wait_for(lambda: is_ready(process), what="ready")
+        thread = stack("-p", process.pid)["threads"][0]
+    found = [name for name in names(thread)
+             if name in ("wait_here", "recurse", "on_signal", "call_nowhere",
+                         "null_call", "main")]
+    assert found == ["wait_here"] + ["recurse"] * 4 + [
+        "on_signal", "call_nowhere", "null_call", "main"], found
+    assert [f["trust"] for f in thread["frames"]].count("sigframe") == 1
+
+
 def test_jit():
     """Code without module or table is walked through"""
     with lib.Process([STACKS, "jit"]) as process:
