@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 enum {
+	IDLE_MS = 100, /* a progress bar's pace */
 	CPU_SECONDS = 300, /* the deadline is what counts; this is for a child
 	                    * that has lost its parent */
 };
@@ -112,11 +113,13 @@ static bool wait_readable(struct child *child)
 			child->late = true;
 			return false;
 		}
-		n = poll(&poll_fd, 1, left > 60000 ? 60000 : (int)left);
+		n = poll(&poll_fd, 1, left > IDLE_MS ? IDLE_MS : (int)left);
 		if (n > 0)
 			return true;
 		if (n < 0 && errno != EINTR)
 			return false;
+		if (child->idle)
+			child->idle(child->idle_context);
 	}
 }
 

@@ -16,12 +16,16 @@ struct child {
 	int64_t deadline_ms; /* of CLOCK_MONOTONIC */
 	bool late;
 	bool is_liar; /* set where it wrote what makes no sense */
+	void (*idle)(void *context); /* called now and then while there is
+	                              * nothing to read; or NULL */
+	void *idle_context;
 };
 
 /* The job; what it leaves written to FD is all that remains of it. */
 typedef void child_job(void *context, int fd);
 
-/* Fork, put the limits on, and run JOB in the child, which then exits. */
+/* Fork, put the limits on, and run JOB in the child, which then exits. Sets
+ * all of *OUT but what is idle. */
 bool child_start(child_job *job, void *context, int64_t deadline_ms,
 		 struct child *out, struct error *err);
 

@@ -109,6 +109,13 @@ static void print_module(FILE *to, const json_t *frame)
 	fputc(')', to);
 }
 
+static void print_note(FILE *to, const struct print_style *style,
+		       const char *label, const char *note)
+{
+	fprintf(to, "%s [%s%s]%s", paint(style, DIM), label, note,
+		paint(style, PLAIN));
+}
+
 static void print_notes(FILE *to, const json_t *frame,
 			const struct print_style *style)
 {
@@ -117,17 +124,15 @@ static void print_notes(FILE *to, const json_t *frame,
 	};
 	const char *trust = text_of(frame, "trust");
 
+	if (is_true(frame, "inline"))
+		print_note(to, style, "", "inlined");
 	if (trust == NULL)
 		return;
-	fputs(paint(style, DIM), to);
-	if (is_true(frame, "inline"))
-		fputs(" [inlined]", to);
 	if (strcmp(trust, "sigframe") == 0)
-		fputs(" [interrupted by a signal]", to);
+		print_note(to, style, "", "interrupted by a signal");
 	for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++)
 		if (strcmp(trust, guesses[i]) == 0)
-			fprintf(to, " [guessed: %s]", guesses[i]);
-	fputs(paint(style, PLAIN), to);
+			print_note(to, style, "guessed: ", guesses[i]);
 }
 
 /* #0  0x000055… in f(int) (prog) at f.c:3 */

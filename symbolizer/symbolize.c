@@ -126,6 +126,16 @@ struct talk {
 	bool ended;
 };
 
+/* Also a child's idle function. */
+static void tell_progress(void *context)
+{
+	const struct talk *talk = context;
+
+	if (talk->options->progress)
+		talk->options->progress(talk->options->context, talk->ndone,
+					talk->ntotal);
+}
+
 static uint32_t system_flag(const struct report *report, int32_t module)
 {
 	static const char *const prefixes[] = {
@@ -176,9 +186,7 @@ static void take_status(struct talk *talk, size_t index, struct reader *r)
 	talk->is_done[index] = true;
 	talk->current = SIZE_MAX;
 	talk->ndone++;
-	if (talk->options->progress)
-		talk->options->progress(talk->options->context, talk->ndone,
-					talk->ntotal);
+	tell_progress(talk);
 }
 
 /* One message. False where it makes no sense. */
@@ -412,6 +420,8 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	int64_t deadline_ms = child_now_ms() + limit_ms;
 	struct talk talk = {
 		.report = report, .out = out, .options = options,
+		.ntotal = report->nmodules,
+		.child = { .idle = tell_progress, .idle_context = &talk },
 	};
 	struct job job = { .report = report, .options = options };
 
@@ -431,7 +441,6 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	job.sites = out->sites;
 	job.nsites = out->nsites;
 	job.is_done = talk.is_done;
-	talk.ntotal = report->nmodules;
 	if (report->nmodules > 0)
 		lookup_all(&talk, &job, deadline_ms);
 	make_fingerprint(report, out);

@@ -239,6 +239,20 @@ static bool has_text(const char *text)
 	return text && *text;
 }
 
+static bool is_runtime(const struct named_frame *frame)
+{
+	return has_text(frame->module) && is_runtime_module(frame->module);
+}
+
+/* libc's __kill is its kill: which of the two is shown depends on where the
+ * name comes from. */
+static const char *without_underscores(const char *name)
+{
+	const char *bare = name + strspn(name, "_");
+
+	return *bare ? bare : name;
+}
+
 static enum kind classify(const struct named_frame *frame)
 {
 	char name[FUNCNAME_MAX];
@@ -247,14 +261,14 @@ static enum kind classify(const struct named_frame *frame)
 		return KIND_OURS;
 	if (has_text(frame->function)) {
 		funcname_clean(frame->function, name);
-		if (is_end(name))
+		if (is_end(name) ||
+		    (is_runtime(frame) && is_end(without_underscores(name))))
 			return KIND_END;
 		if (is_runtime_name(name) || is_rust_runtime(name))
 			return KIND_RUNTIME;
 	}
 	if (has_text(frame->module))
-		return is_runtime_module(frame->module) ? KIND_RUNTIME
-							: KIND_PROGRAM;
+		return is_runtime(frame) ? KIND_RUNTIME : KIND_PROGRAM;
 	return has_text(frame->function) ? KIND_PROGRAM : KIND_NOTHING;
 }
 
@@ -463,6 +477,9 @@ static bool runtime_on_top(const struct walk *walk, const struct semantic *out,
 		if (walk->kind[i] == KIND_RUNTIME &&
 		    has_text(walk->frames[i].function)) {
 			token(&walk->frames[i], name);
+			if (is_runtime(&walk->frames[i]))
+				memmove(name, without_underscores(name),
+					strlen(without_underscores(name)) + 1);
 			return true;
 		}
 	}

@@ -56,8 +56,9 @@ bool cli_add_dir(struct cli_options *options, const char *dir);
 bool cli_color(FILE *to);
 
 /* A bar on stderr for what takes over a second on a terminal: call it as often
- * as you like, and end it once. */
+ * as you like, hide it before you print anything, and end it once. */
 void cli_progress(const char *what, size_t done, size_t total);
+void cli_progress_hide(void);
 void cli_progress_end(void);
 
 #endif

@@ -17,6 +17,7 @@ enum {
 
 static void message(const char *verb, const char *object, const char *reason)
 {
+	cli_progress_hide();
 	fprintf(stderr, "epitaph: %s%s", verb, object ? " " : "");
 	print_escaped(stderr, object ? object : "");
 	fputs(": ", stderr);
@@ -83,6 +84,7 @@ static int64_t now_ms(void)
 }
 
 static int64_t progress_begin_ms, progress_drawn_ms;
+static bool progress_shown;
 
 void cli_progress(const char *what, size_t done, size_t total)
 {
@@ -97,15 +99,22 @@ void cli_progress(const char *what, size_t done, size_t total)
 		return;
 	progress_drawn_ms = now;
 	full = (int)(done * PROGRESS_WIDTH / total);
-	fprintf(stderr, "\r%s [%.*s%*s] %zu/%zu\033[K", what, full,
+	fprintf(stderr, "\r%s [%.*s%*s] %3zu %%\033[K", what, full,
 		"##############################", PROGRESS_WIDTH - full, "",
-		done, total);
+		done * 100 / total);
 	fflush(stderr);
+	progress_shown = true;
+}
+
+void cli_progress_hide(void)
+{
+	if (progress_shown)
+		fputs("\r\033[K", stderr);
+	progress_shown = false;
 }
 
 void cli_progress_end(void)
 {
-	if (progress_drawn_ms)
-		fputs("\r\033[K", stderr);
+	cli_progress_hide();
 	progress_begin_ms = progress_drawn_ms = 0;
 }

@@ -49,9 +49,17 @@ static int parse(int argc, char **argv, struct arguments *out)
 	return -1;
 }
 
+/* How far we are in the list of files. */
+struct position {
+	size_t file, nfiles;
+};
+
 static void show_progress(void *context, size_t done, size_t total)
 {
-	cli_progress(context, done, total);
+	const struct position *at = context;
+	size_t part = total ? done * 100 / total : 0;
+
+	cli_progress("symbolizing", at->file * 100 + part, at->nfiles * 100);
 }
 
 static bool print_one(const struct report *report,
@@ -77,28 +85,27 @@ static bool print_one(const struct report *report,
 
 static bool symbolize_report(struct report *report,
 			     const struct arguments *arguments,
-			     struct error *err)
+			     struct position *at, struct error *err)
 {
-	char what[] = "symbolizing";
 	struct symbolize_options options = {
 		.dirs = arguments->options.dirs,
 		.ndirs = arguments->options.ndirs,
 		.progress = show_progress,
-		.context = what,
+		.context = at,
 		.crashed_only = !arguments->options.json &&
 				!arguments->all_threads,
 	};
 	struct symbolized symbolized;
 	bool ok = symbolize(report, &options, &symbolized, err);
 
-	cli_progress_end();
+	cli_progress_hide();
 	if (ok && !print_one(report, &symbolized, arguments))
 		ok = fail_errno(err, "write");
 	return ok;
 }
 
 static bool symbolize_file(const char *path, const struct arguments *arguments,
-			   struct error *err)
+			   struct position *at, struct error *err)
 {
 	bool is_core = strcmp(path, "-") != 0 && core_is(path);
 	struct report report;
@@ -108,7 +115,7 @@ static bool symbolize_file(const char *path, const struct arguments *arguments,
 	if (is_core ? !core_load(path, &core, &report, err)
 		    : !input_report(path, &report, err))
 		return false;
-	ok = symbolize_report(&report, arguments, err);
+	ok = symbolize_report(&report, arguments, at, err);
 	report_free(&report);
 	if (is_core)
 		core_close(&core);
@@ -119,23 +126,24 @@ int cli_symbolize(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	int status = parse(argc, argv, &arguments);
-	bool many;
+	struct position at = { 0 };
 
 	if (status >= 0)
 		return status;
 	status = CLI_DONE;
-	many = argc - optind > 1;
-	for (int i = optind; i < argc; i++) {
+	at.nfiles = (size_t)(argc - optind);
+	for (; at.file < at.nfiles; at.file++) {
+		const char *path = argv[optind + (int)at.file];
 		struct error err;
 
-		if (many && !arguments.options.json)
-			printf("%s==> %s <==\n", i > optind ? "\n" : "",
-			       argv[i]);
-		if (!symbolize_file(argv[i], &arguments, &err)) {
+		if (at.nfiles > 1 && !arguments.options.json)
+			printf("%s==> %s <==\n", at.file ? "\n" : "", path);
+		if (!symbolize_file(path, &arguments, &at, &err)) {
 			fflush(stdout);
-			status = cli_fail(verb, argv[i], &err);
+			status = cli_fail(verb, path, &err);
 		}
 	}
+	cli_progress_end();
 	if (fflush(stdout) != 0)
 		status = cli_failf(verb, NULL, "write: %m");
 	return status;

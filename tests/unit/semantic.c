@@ -201,8 +201,10 @@ static void rebuilt_programs(void)
 	     "f(int)@/opt/app+5100|g()@/opt/app+5200|main@/opt/app+5300");
 	same("f(int) [clone .part.0]@" APP "|g@" APP "|main@" APP,
 	     "f(int)@" APP "|g [clone .cold]@" APP "|main@" APP);
-	same("f<int>(int)@" APP "|main@" APP, "f<long>(long)@" APP "|main@" APP);
-	differ("f@" APP "|g@" APP "|main@" APP, "f@" APP "|h@" APP "|main@" APP);
+	same("f<int>(int)@" APP "|main@" APP,
+	     "f<long>(long)@" APP "|main@" APP);
+	differ("f@" APP "|g@" APP "|main@" APP,
+	       "f@" APP "|h@" APP "|main@" APP);
 	differ("f@" APP "|main@" APP, "g@" APP "|main@" APP);
 }
 
@@ -210,7 +212,8 @@ static void with_and_without_libc_symbols(void)
 {
 	same("__pthread_kill_implementation@" LIBC "|__GI_raise@" LIBC
 	     "|__GI_abort@" LIBC "|check@" APP "|main@" APP,
-	     "@" LIBC "+8a|@" LIBC "+3a|abort@" LIBC "|check@" APP "|main@" APP);
+	     "@" LIBC "+8a|@" LIBC "+3a|abort@" LIBC "|check@" APP
+	     "|main@" APP);
 	same("__pthread_kill_implementation@" LIBC "|__GI_raise@" LIBC
 	     "|__GI_abort@" LIBC "|check@" APP "|main@" APP,
 	     "@" LIBC "+8a|@" LIBC "+3a|@" LIBC "+22|check@" APP "|main@" APP);
@@ -267,6 +270,10 @@ static void what_does_not_count(void)
 	same("capture@/x/libepitaph.so|f@" APP "|main@" APP,
 	     "f@" APP "|main@" APP);
 	same("|f@" APP "|main@" APP, "f@" APP "|main@" APP);
+	titled("__kill@" LIBC "|kill_builtin@" APP "|main@" APP,
+	       "kill_builtin | main");
+	titled("__clock_nanosleep@" LIBC "|f@" APP "|main@" APP,
+	       "clock_nanosleep | f | main");
 	titled("strlen@" LIBC "|f@" APP "|main@" APP, "strlen | f | main");
 }
 
