@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -305,6 +306,51 @@ def test_secret():
                  ["/usr/bin/perl", "-e", "unpack 'p', pack 'L!', 16"]):
         outcome = lib.run_under_shim(argv, {"SECRET": secret})
         assert secret.encode() not in lib.unpack(outcome.report), argv
+
+
+def open_to_all(path):
+    """Let everybody into PATH and what leads to it, below /tmp."""
+    for each in (path, *path.parents):
+        if each in (pathlib.Path("/"), pathlib.Path("/tmp")):
+            break
+        each.chmod(0o755)
+
+
+def test_unprivileged():
+    """As nobody, dumpable or not, into a shared spool: tier 1 as for root"""
+    if os.geteuid():
+        raise lib.Skip("becoming another user takes root")
+    where = lib.temp_dir()
+    open_to_all(where)
+    for file in (lib.SHIM, lib.HELPER, MENU):
+        shutil.copy(file, where)
+    spool = where / "spool"
+    spool.mkdir()
+    spool.chmod(0o1733)
+    for n, name in enumerate(("null-write", "no-dump"), 1):
+        argv = ["setpriv", "--reuid=65534", "--regid=65534",
+                "--clear-groups", where / "menu", name, "3"]
+        plain = lib.run_plain(argv)
+        shim = lib.run_under_shim(
+            argv, {"LD_PRELOAD": where / "libepitaph.so"}, spool=spool)
+        assert shim.status == plain.status, name
+        report = lib.spool_reports(spool)[-1]
+        assert len(lib.spool_reports(spool)) == n
+        assert report.stat().st_uid == 65534
+        assert report.stat().st_mode & 0o777 == 0o600
+        meta = check_whole(report, name)
+        assert len(meta["threads"]) == 4, name
+
+
+def test_process_group():
+    """Who kills the process group at once does not kill the report"""
+    for _ in range(10):
+        with lib.start_under_shim([MENU, "null-write", "3"]) as process:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            os.killpg(process.pid, signal.SIGKILL)
+            outcome = process.wait()
+        assert outcome.signal == signal.SIGSEGV
+        assert len(outcome.reports) == 1
 
 
 def test_no_leftovers():
