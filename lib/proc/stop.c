@@ -78,6 +78,69 @@ static void read_name(pid_t pid, struct stopped_thread *thread)
 	snprintf(thread->name, sizeof(thread->name), "%.15s", text);
 }
 
+/* The next thread in DIR, 0 at the end. */
+static pid_t next_thread(DIR *dir)
+{
+	struct dirent *entry;
+	pid_t tid = 0;
+
+	while (tid <= 0 && (entry = readdir(dir)) != NULL)
+		tid = (pid_t)strtol(entry->d_name, NULL, 10);
+	return tid > 0 ? tid : 0;
+}
+
+static DIR *open_threads(pid_t pid)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return opendir(path);
+}
+
+static int compare_tids(const void *a, const void *b)
+{
+	const struct stopped_thread *x = a, *y = b;
+
+	return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+/* Three system calls for a name are a third of what stopping a thread takes,
+ * so most names are read before. NULL, with 0, if there are none. */
+static struct stopped_thread *read_names(pid_t pid, size_t *len_out)
+{
+	struct stopped_thread *named = calloc(MAX_THREADS, sizeof(*named));
+	DIR *dir = open_threads(pid);
+	size_t n = 0;
+	pid_t tid;
+
+	while (named && dir && n < MAX_THREADS &&
+	       (tid = next_thread(dir)) != 0) {
+		named[n].tid = tid;
+		read_name(pid, &named[n++]);
+	}
+	if (dir)
+		closedir(dir);
+	if (n > 0)
+		qsort(named, n, sizeof(*named), compare_tids);
+	*len_out = n;
+	return named;
+}
+
+/* A thread that is new since read_names() is asked now. */
+static void set_name(pid_t pid, struct stopped_thread *thread,
+		     const struct stopped_thread *named, size_t n)
+{
+	const struct stopped_thread *found = NULL;
+
+	if (n > 0)
+		found = bsearch(thread, named, n, sizeof(*named),
+				compare_tids);
+	if (found)
+		memcpy(thread->name, found->name, sizeof(thread->name));
+	else
+		read_name(pid, thread);
+}
+
 static void take_registers(struct registers *to,
 			   const struct user_regs_struct *from)
 {
@@ -180,21 +243,15 @@ static bool seize_new(struct stopped *stopped, size_t *found_out,
 		      struct error *err)
 {
 	size_t before = stopped->nthreads;
-	char path[PATH_LEN];
-	struct dirent *entry;
+	DIR *dir = open_threads(stopped->pid);
 	bool ok = true;
-	DIR *dir;
+	pid_t tid;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", stopped->pid);
-	dir = opendir(path);
 	if (!dir)
 		return fail(err, ERR_NOT_FOUND, "no such process");
-	while (ok && (entry = readdir(dir)) != NULL) {
-		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-
-		if (tid > 0 && !find_thread(stopped, tid))
+	while (ok && (tid = next_thread(dir)) != 0)
+		if (!find_thread(stopped, tid))
 			ok = seize(stopped, tid, err);
-	}
 	closedir(dir);
 	*found_out = stopped->nthreads - before;
 	return ok;
@@ -283,18 +340,24 @@ bool stop_process(pid_t pid, int64_t deadline_ms, struct stopped *out,
 		  struct error *err)
 {
 	struct stopped stopped = { .pid = pid, .mem_fd = -1 };
+	struct stopped_thread *named;
 	char path[PATH_LEN];
+	size_t nnamed;
+	bool ok;
 
 	stopped.threads = calloc(MAX_THREADS + 1, sizeof(*stopped.threads));
 	if (!stopped.threads)
 		return fail(err, ERR_NO_MEMORY, "no memory for %d threads",
 			    MAX_THREADS);
-	if (!stop_all(&stopped, now_us() + deadline_ms * 1000, err)) {
+	named = read_names(pid, &nnamed);
+	ok = stop_all(&stopped, now_us() + deadline_ms * 1000, err);
+	for (size_t i = 0; ok && i < stopped.nthreads; i++)
+		set_name(pid, &stopped.threads[i], named, nnamed);
+	free(named);
+	if (!ok) {
 		stop_release(&stopped);
 		return false;
 	}
-	for (size_t i = 0; i < stopped.nthreads; i++)
-		read_name(pid, &stopped.threads[i]);
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	stopped.mem_fd = open(path, O_RDONLY | O_CLOEXEC);
 	*out = stopped;
