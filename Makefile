@@ -284,7 +284,8 @@ $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
-		$(filter-out lib/proc/stop.c lib/report/semantic.c,$(LIB_SRCS)))
+		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
+		lib/proc/maps.c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
@@ -429,7 +430,8 @@ fuzz-seeds: $(B)/fuzz/seed
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/fresh -prune -o \
+	-type f -name '*.d' -print 2>/dev/null)
 
 # Objects that only a pattern names are kept, or each check builds them anew.
 .SECONDARY:
