@@ -14,6 +14,7 @@
 enum {
 	MEMORY_LIMIT = 32 << 10, /* of a connection: its headers have to fit */
 	MAX_PATH = 1024,
+	LOG_EVERY_MS = 1000,
 	/* What is refused is still received up to here, so that a client that
 	 * sends before it reads gets to see why. */
 	DISCARD_LIMIT = 256 << 20,
@@ -155,7 +156,7 @@ static bool route(struct request *request, const char *method)
 		request->endpoint = find_post(path);
 	if (request->endpoint != ENDPOINT_NONE)
 		return true;
-	if (reads || find_post(path) != ENDPOINT_NONE)
+	if (strcmp(method, "POST") != 0 || find_post(path) != ENDPOINT_NONE)
 		request_error(request, 405, "method not allowed", method);
 	else
 		request_error(request, 404, "no such path", path);
@@ -401,13 +402,28 @@ static void on_completed(void *context, struct MHD_Connection *connection,
 	*own = NULL;
 }
 
+/* Clients can make libmicrohttpd complain as often as they like: one line a
+ * second. That TCP's options do not fit a unix socket is no news at all. */
 static void on_log(void *context, const char *format, va_list args)
 {
+	static int64_t logged_ms;
+	static unsigned dropped;
+	int64_t now = clock_monotonic_ms();
 	char text[256];
 
 	(void)context;
 	vsnprintf(text, sizeof(text), format, args);
-	log_event(LOG_INFO, "http", "%s", text);
+	text[strcspn(text, "\n")] = '\0';
+	if (strstr(text, "TCP_") != NULL ||
+	    strstr(text, "push the data") != NULL)
+		return;
+	if (now - logged_ms < LOG_EVERY_MS) {
+		dropped++;
+		return;
+	}
+	log_event(LOG_INFO, "http", "%s (%u more before)", text, dropped);
+	logged_ms = now;
+	dropped = 0;
 }
 
 /* The worker accepts itself, so that TCP and unix sockets come the same way. */

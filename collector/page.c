@@ -105,7 +105,8 @@ static void put_footer(struct writer *out, const char *json_path,
 	text_put(out, "\"><code>");
 	text_put(out, json_path);
 	put_text(out, id);
-	text_format(out, "</code></a>, or <code>epitaph %s ", verb);
+	text_format(out, "</code></a>, or <code>epitaph %s%s", verb,
+		    id[0] != '\0' ? " " : "");
 	put_text(out, id);
 	text_put(out, "</code></footer></html>\n");
 }
@@ -124,7 +125,7 @@ static void put_time(struct writer *out, int64_t ms)
 		text_format(out, "%" PRId64 " min ago", age_s / 60);
 	else if (age_s < 86400)
 		text_format(out, "%" PRId64 " h ago", age_s / 3600);
-	else if (age_s < 30 * 86400)
+	else if (age_s < (int64_t)30 * 86400)
 		text_format(out, "%" PRId64 " d ago", age_s / 86400);
 	else
 		text_format(out, "%.10s", exact);

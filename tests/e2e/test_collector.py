@@ -354,6 +354,7 @@ def test_paths():
         expect_error(collector.request("PUT", "/api/v1/hits", b"x"), 405)
         expect_error(collector.get("/api/v1/hits"), 405)
         expect_error(collector.request("POST", "/nowhere", b"x"), 404)
+        expect_error(collector.request("DELETE", "/api/v1/groups"), 405)
         expect_error(collector.get("/api/v1/groups?limit=x"), 400)
         expect_error(collector.get("/api/v1/groups?after=x"), 400)
         where = urllib.parse.urlsplit(collector.url)
