@@ -161,7 +161,9 @@ static void fill_tags(const struct report *report, struct hit *hit)
 static const struct module *main_module(const struct report *report)
 {
 	for (size_t i = 0; report->exe != NULL && i < report->nmodules; i++) {
-		if (strcmp(report->modules[i].path, report->exe) == 0)
+		const char *path = report->modules[i].path;
+
+		if (path != NULL && strcmp(path, report->exe) == 0)
 			return &report->modules[i];
 	}
 	return report->nmodules > 0 ? &report->modules[0] : NULL;

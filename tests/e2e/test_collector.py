@@ -774,6 +774,36 @@ def test_kill_everything():
         assert again.get(f"/api/v1/reports/{report_id}/dmp").status == 200
 
 
+def test_kill_supervisor():
+    """Without their supervisor the roles end, and a new one can start"""
+    collector = lib.Collector().start()
+    try:
+        report_id = post_body(collector, make()).json()["id"]
+        pids = lib.descendants(collector.pid)
+        assert len(pids) >= 7, pids
+        os.kill(collector.pid, signal.SIGKILL)
+        lib.wait_for(lambda: not [p for p in pids if is_running(p)], 10)
+    finally:
+        collector.process.end()
+    with lib.Collector(data=collector.data) as again:
+        assert again.get(f"/api/v1/reports/{report_id}").status == 200
+
+
+def is_running(pid):
+    return lib.processes().get(pid, (0, "X", ""))[1] not in "ZX"
+
+
+def test_broken_store():
+    """A database that cannot be used ends it at once, and says which"""
+    data = lib.temp_dir("data.")
+    (data / "epitaph.db").write_bytes(b"not a database" * 1000)
+    outcome = lib.run_plain([lib.EPITAPHD, "--data", data, "--listen",
+                             "127.0.0.1:0"])
+    assert outcome.exit == 1, outcome
+    assert b"epitaph.db" in outcome.stderr, outcome
+    assert b"listening" not in outcome.stdout
+
+
 @lib.deadline(120)
 def test_stopped_store():
     """A stopped store makes /ready 503 within 5 s, and 200 once it goes on"""
