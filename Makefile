@@ -74,6 +74,7 @@ SHIM_SRCS = \
 HELPER_SRCS = \
 	shim/helper/crash.c \
 	shim/helper/main.c \
+	shim/helper/message.c \
 	shim/helper/registers_x86_64.c \
 	shim/helper/stacks.c
 
@@ -127,6 +128,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/scopes.c \
 	symbolizer/symbolize.c \
 	symbolizer/symtab.c \
+	symbolizer/tailcall.c \
 	symbolizer/worker.c
 
 CLI_SRCS = \

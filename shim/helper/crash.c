@@ -464,6 +464,8 @@ bool crash_collect(struct crash *crash, struct report *report,
 	if (!unwind_threads(crash, report, err))
 		return false;
 	report->unwind_us = now_us() - began;
+	if (report->signal == SIGABRT)
+		report->message = crash_message(crash, report);
 	take_auxv(crash, report);
 	take_proc(crash, report);
 	return true;

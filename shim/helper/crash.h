@@ -34,6 +34,9 @@ bool crash_collect(struct crash *crash, struct report *report,
 /* What can be said without the dead process: reason, fingerprint, host. */
 void crash_conclude(const struct crash *crash, struct report *report);
 
+/* message.c: the text with which libc aborted, in REPORT's arena, or NULL. */
+const char *crash_message(struct crash *crash, struct report *report);
+
 /* registers_x86_64.c: as the kernel lays them out, to ours. */
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 			  uint64_t fs_base, struct registers *out);

@@ -93,6 +93,15 @@ DEATH do_assert(void)
 	assert(zero && "the menu says so");
 }
 
+static void *volatile memory;
+
+DEATH double_free(void)
+{
+	memory = malloc(24);
+	free(memory);
+	free(memory);
+}
+
 #pragma GCC diagnostic ignored "-Winfinite-recursion"
 DEATH overflow_depth(volatile char *above)
 {
@@ -394,6 +403,7 @@ static const struct {
 	{ "assert", do_assert },
 	{ "breakpoint", breakpoint },
 	{ "divide", divide },
+	{ "double-free", double_free },
 	{ "fork-child", fork_child },
 	{ "forked-thread", forked_thread },
 	{ "halt", halt },

@@ -120,6 +120,19 @@ def test_next_crash_ships():
         assert sorted(g["count"] for g in collector.groups()) == [1, 1]
 
 
+def test_host_name():
+    """A collector that is no numeric address is reached through the flush"""
+    spool = lib.temp_dir("spool.")
+    with lib.Collector() as collector:
+        # inet_pton refuses it, resolvers do not; and it needs no resolver.
+        url = collector.url.replace("127.0.0.1", "127.1")
+        assert url != collector.url
+        crash([KNOWN], url, spool)
+        collector.wait_count(1)
+        lib.settle()
+        assert lib.spool_reports(spool) == []
+
+
 def test_known_frames():
     """Every C++ frame has function, file, line and inlines, offline"""
     report = lib.run_under_shim([KNOWN]).report

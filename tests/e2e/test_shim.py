@@ -145,6 +145,19 @@ def test_recovered():
         assert shim.reports == [], f"{name}: {shim.reports}"
 
 
+def test_message():
+    """What libc said before it aborted is the report's message"""
+    for name, words in (("assert", 'zero && "the menu says so"'),
+                        ("double-free", "free(): double free detected"),
+                        ("abort", None)):
+        shim = lib.run_under_shim([MENU, name])
+        message = lib.symbolize(shim.report)["message"]
+        if words:
+            assert words in message, f"{name}: {message}"
+        else:
+            assert message is None, f"{name}: {message}"
+
+
 def test_first_fault():
     """A handler that gives up is reported with the first fault's registers"""
     for name, dies_of in (("handler-raises", signal.SIGSEGV),
