@@ -459,3 +459,20 @@ size_t dwarf_levels(struct dwarf *dwarf, uint64_t address,
 	unit = find_by_ranges(dwarf, address);
 	return unit ? levels_in(dwarf, unit, address, levels, max) : 0;
 }
+
+bool dwarf_function(struct dwarf *dwarf, uint64_t address, Dwarf_Die *out)
+{
+	struct unit *unit = find_by_aranges(dwarf, address);
+	uint32_t scope = unit ? innermost(unit, address) : SCOPE_NONE;
+
+	if (scope == SCOPE_NONE) {
+		unit = find_by_ranges(dwarf, address);
+		scope = unit ? innermost(unit, address) : SCOPE_NONE;
+	}
+	if (scope == SCOPE_NONE)
+		return false;
+	while (unit->scopes.list[scope].parent != SCOPE_NONE)
+		scope = unit->scopes.list[scope].parent;
+	*out = unit->scopes.list[scope].die;
+	return true;
+}

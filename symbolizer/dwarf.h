@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <elfutils/libdw.h>
+
 #include "elffile.h"
 
 struct dwarf;
@@ -34,5 +36,8 @@ void dwarf_close(struct dwarf *dwarf);
  * without names. */
 size_t dwarf_levels(struct dwarf *dwarf, uint64_t address,
 		    struct dwarf_level *levels, size_t max);
+
+/* The DIE of the function at ADDRESS, not of what was inlined there. */
+bool dwarf_function(struct dwarf *dwarf, uint64_t address, Dwarf_Die *out);
 
 #endif

@@ -11,6 +11,12 @@
 #include "demangle.h"
 #include "dwarf.h"
 #include "symtab.h"
+#include "tailcall.h"
+
+enum {
+	MAX_COMPARED = 64 << 20, /* names, of one module; then calls to
+	                          * other units' functions are unknown */
+};
 
 struct lookup {
 	struct module_files files;
@@ -21,10 +27,14 @@ struct lookup {
 	                 * unpacks all sections then */
 	struct symtab symtab;
 	bool has_symtab; /* read only once DWARF does not suffice */
+	size_t compared; /* names */
+	struct tailcall tailcall;
 	uint64_t base;
 	enum symbols_status status;
 	const char *why;
 };
+
+static tailcall_resolve find_by_name;
 
 static void open_dwarf(struct lookup *lookup)
 {
@@ -41,6 +51,7 @@ static void open_dwarf(struct lookup *lookup)
 							  : NULL);
 	if (lookup->dwarf == NULL)
 		lookup->why = "its DWARF cannot be read";
+	tailcall_init(&lookup->tailcall, lookup->dwarf, find_by_name, lookup);
 }
 
 struct lookup *lookup_open(struct finder *finder, const struct module *module)
@@ -93,8 +104,7 @@ const char *lookup_why(const struct lookup *lookup)
 	return lookup->why;
 }
 
-static const struct symbol *find_symbol(struct lookup *lookup,
-					uint64_t address)
+static const struct symtab *get_symtab(struct lookup *lookup)
 {
 	if (!lookup->has_symtab) {
 		symtab_add(&lookup->symtab, &lookup->files.debug);
@@ -102,7 +112,24 @@ static const struct symbol *find_symbol(struct lookup *lookup,
 		symtab_finish(&lookup->symtab);
 		lookup->has_symtab = true;
 	}
-	return symtab_find(&lookup->symtab, address);
+	return &lookup->symtab;
+}
+
+static const struct symbol *find_symbol(struct lookup *lookup,
+					uint64_t address)
+{
+	return symtab_find(get_symtab(lookup), address);
+}
+
+static bool find_by_name(void *context, const char *name, uint64_t *out)
+{
+	struct lookup *lookup = context;
+	const struct symtab *symtab = get_symtab(lookup);
+
+	if (symtab->len > MAX_COMPARED - lookup->compared)
+		return false;
+	lookup->compared += symtab->len;
+	return symtab_find_name(symtab, name, out);
 }
 
 static bool is_mangled(const char *name)
@@ -256,6 +283,30 @@ void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
 		write_level(out, &levels[i]);
+}
+
+size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
+			       uint64_t return_offset, struct writer *out)
+{
+	uint64_t inner = lookup->base + inner_offset;
+	const struct symbol *symbol;
+	uint64_t pcs[TAILCALL_MAX];
+	size_t n = 0;
+
+	if (!lookup->has_dwarf)
+		open_dwarf(lookup);
+	if (lookup->dwarf) {
+		symbol = find_symbol(lookup, inner);
+		n = tailcall_between(&lookup->tailcall,
+				     lookup->base + return_offset, inner,
+				     symbol ? symbol->start : 0, pcs);
+	}
+	writer_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		writer_u64(out, pcs[i] - lookup->base);
+		lookup_write(lookup, pcs[i] - lookup->base - 1, out);
+	}
+	return n;
 }
 
 void lookup_read_name(struct reader *r, struct report *report,

@@ -24,6 +24,13 @@ const char *lookup_why(const struct lookup *lookup);
  * then per function, innermost first, what lookup_read_name() reads. */
 void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out);
 
+/* Append the functions that were gone through by tail calls between the call
+ * that returns to RETURN_OFFSET and the frame at INNER_OFFSET: a u32 count,
+ * then for each, innermost first, the u64 offset behind its jump, and what
+ * lookup_write() writes. Their number. */
+size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
+			       uint64_t return_offset, struct writer *out);
+
 /* One name, as lookup_write() wrote it; strings go into REPORT's arena. What
  * is cut short leaves R bad. */
 void lookup_read_name(struct reader *r, struct report *report,

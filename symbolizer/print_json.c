@@ -106,10 +106,14 @@ static json_t *texts(const char *const *list, size_t n)
 	return array;
 }
 
-static json_t *flags(const struct frame *frame, const struct name *name)
+static json_t *flags(const struct shown_frame *shown)
 {
-	uint32_t bits = name ? name->flags : 0;
+	const struct frame *frame = shown->frame;
+	uint32_t bits = shown->name ? shown->name->flags : 0;
 	json_t *array = json_array();
+
+	if (shown->is_tail_call)
+		bits |= NAME_TAIL_CALL;
 
 	if (frame->module < 0 && frame->pc != 0 && !frame_is_exact(frame))
 		bits |= NAME_JIT; /* it returned there, so it ran there */
@@ -159,7 +163,7 @@ static json_t *frame_json(const struct report *report,
 			    integer_or_null(name && name->line > 0,
 					    name ? name->line : 0));
 	json_object_set_new(object, "inline", json_boolean(shown->is_inline));
-	json_object_set_new(object, "flags", flags(frame, name));
+	json_object_set_new(object, "flags", flags(shown));
 	json_object_set_new(object, "args", json_null());
 	return object;
 }

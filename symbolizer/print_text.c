@@ -126,6 +126,8 @@ static void print_notes(FILE *to, const json_t *frame,
 
 	if (is_true(frame, "inline"))
 		print_note(to, style, "", "inlined");
+	else if (has_flag(frame, "tail_call"))
+		print_note(to, style, "", "tail call");
 	if (trust == NULL)
 		return;
 	if (strcmp(trust, "sigframe") == 0)
@@ -162,7 +164,7 @@ static void print_frame(FILE *to, const json_t *frame,
 	fputc('\n', to);
 }
 
-/* How many of FRAMES are no inlines. */
+/* How many of FRAMES a stack holds. */
 static json_int_t count_physical(const json_t *frames)
 {
 	const json_t *frame;
@@ -170,7 +172,8 @@ static json_int_t count_physical(const json_t *frames)
 	size_t i;
 
 	json_array_foreach(frames, i, frame)
-		n += !is_true(frame, "inline");
+		n += !is_true(frame, "inline") &&
+		     !has_flag(frame, "tail_call");
 	return n;
 }
 

@@ -8,6 +8,7 @@
 
 #include "child.h"
 #include "lookup.h"
+#include "tailcall.h"
 #include "worker.h"
 
 enum { MAX_LOST = 16 }; /* children for one report */
@@ -113,6 +114,82 @@ static const struct site *find_site(const struct symbolized *symbolized,
 		       sizeof(key), by_place);
 }
 
+/* Gaps: where tail calls may have left frames out */
+
+static int by_frames(const void *left, const void *right)
+{
+	const struct gap *a = left, *b = right;
+
+	if (a->module != b->module)
+		return a->module < b->module ? -1 : 1;
+	if (a->inner != b->inner)
+		return a->inner < b->inner ? -1 : 1;
+	if (a->outer != b->outer)
+		return a->outer < b->outer ? -1 : 1;
+	return a->trust < b->trust ? -1 : a->trust > b->trust;
+}
+
+/* Whether something may lie between the frame INDEX of THREAD and the one
+ * inside of it: a call that returns there, known from tables and not by guess.
+ * The middle of a deep stack is left out, so those two are no neighbours. */
+static bool is_gap(const struct thread *thread, size_t index, struct gap *out)
+{
+	const struct frame *outer = &thread->frames[index], *inner = outer - 1;
+
+	if (index == 0 || outer->module < 0 ||
+	    outer->module != inner->module || frame_is_exact(outer) ||
+	    outer->trust >= TRUST_FRAME_POINTER ||
+	    (thread->depth > thread->nframes && index == thread->nframes / 2))
+		return false;
+	*out = (struct gap){
+		.module = outer->module, .inner = site_offset(inner),
+		.outer = outer->offset, .trust = outer->trust,
+	};
+	return true;
+}
+
+/* There is room for as many gaps as there are frames. */
+static bool collect_gaps(struct report *report,
+			 const struct symbolize_options *options,
+			 struct symbolized *out, struct error *err)
+{
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < report->nthreads; i++)
+		n += report->threads[i].nframes;
+	out->gaps = report_alloc(report, (n + 1) * sizeof(*out->gaps));
+	if (out->gaps == NULL)
+		return fail(err, ERR_NO_MEMORY, "no memory for %zu frames", n);
+	n = 0;
+	for (size_t i = 0; i < report->nthreads; i++) {
+		const struct thread *thread = &report->threads[i];
+
+		for (size_t k = 0; k < thread->nframes &&
+				   is_wanted(options, thread); k++)
+			n += is_gap(thread, k, &out->gaps[n]) &&
+			     (size_t)out->gaps[n].module < report->nmodules;
+	}
+	if (n > 0)
+		qsort(out->gaps, n, sizeof(*out->gaps), by_frames);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 ||
+		    by_frames(&out->gaps[kept - 1], &out->gaps[i]) != 0)
+			out->gaps[kept++] = out->gaps[i];
+	out->ngaps = kept;
+	return true;
+}
+
+static const struct gap *find_gap(const struct symbolized *symbolized,
+				  const struct thread *thread, size_t index)
+{
+	struct gap key;
+
+	if (symbolized->ngaps == 0 || !is_gap(thread, index, &key))
+		return NULL;
+	return bsearch(&key, symbolized->gaps, symbolized->ngaps, sizeof(key),
+		       by_frames);
+}
+
 /* Listening to a child */
 
 struct talk {
@@ -152,26 +229,60 @@ static uint32_t system_flag(const struct report *report, int32_t module)
 	return 0;
 }
 
-static void take_site(struct talk *talk, size_t index, struct reader *r)
+/* The names of a place in MODULE into *OUT; their number. */
+static size_t take_names(struct talk *talk, int32_t module, struct reader *r,
+			 struct name **out)
 {
-	struct site *site = &talk->out->sites[index];
-	uint32_t system = system_flag(talk->report, site->module);
+	uint32_t system = system_flag(talk->report, module);
 	size_t n = reader_count(r, SYMBOLIZE_MAX_INLINES, 16);
 	struct name *names;
 
-	if (n == 0)
-		return;
-	names = report_alloc(talk->report, n * sizeof(*names));
-	if (names == NULL)
-		return;
+	names = n ? report_alloc(talk->report, n * sizeof(*names)) : NULL;
+	if (names == NULL) {
+		r->bad |= n > 0;
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++) {
 		lookup_read_name(r, talk->report, &names[i]);
 		names[i].flags |= system;
 	}
 	if (r->bad)
+		return 0;
+	*out = names;
+	return n;
+}
+
+static void take_site(struct talk *talk, size_t index, struct reader *r)
+{
+	struct site *site = &talk->out->sites[index];
+
+	site->nnames = take_names(talk, site->module, r, &site->names);
+}
+
+static void take_gap(struct talk *talk, size_t index, struct reader *r)
+{
+	struct gap *gap = &talk->out->gaps[index];
+	uint64_t base = talk->report->modules[gap->module].base;
+	size_t n = reader_count(r, TAILCALL_MAX, 12);
+	struct passed *passed;
+
+	passed = report_alloc(talk->report, (n + 1) * sizeof(*passed));
+	if (passed == NULL)
 		return;
-	site->names = names;
-	site->nnames = n;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t offset = reader_u64(r);
+
+		passed[i].frame = (struct frame){
+			.pc = base + offset, .offset = offset,
+			.module = gap->module, .trust = gap->trust,
+		};
+		passed[i].nnames = take_names(talk, gap->module, r,
+					      &passed[i].names);
+	}
+	if (r->bad)
+		return;
+	gap->passed = passed;
+	gap->npassed = n;
 }
 
 static void take_status(struct talk *talk, size_t index, struct reader *r)
@@ -205,6 +316,11 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 		if (index >= talk->out->nsites)
 			return false;
 		take_site(talk, index, r);
+		return !r->bad;
+	case MESSAGE_GAP:
+		if (index >= talk->out->ngaps)
+			return false;
+		take_gap(talk, index, r);
 		return !r->bad;
 	case MESSAGE_MODULE_DONE:
 		if (index >= report->nmodules)
@@ -385,6 +501,19 @@ static size_t count_believed(const struct shown_frame *shown, size_t n)
 	return n;
 }
 
+/* Tail calls are inferred only where there is debug information, and whether
+ * a call is one is the compiler's choice: a crash must not be another for it.
+ * Returns how many are left. */
+static size_t leave_inferred_out(struct shown_frame *shown, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!shown[i].is_tail_call)
+			shown[kept++] = shown[i];
+	return kept;
+}
+
 static void make_fingerprint(const struct report *report,
 			     struct symbolized *out)
 {
@@ -398,6 +527,7 @@ static void make_fingerprint(const struct report *report,
 		return;
 	out->has_semantic = true;
 	shown = symbolized_frames(out, thread, &n);
+	n = leave_inferred_out(shown, n);
 	named = shown ? calloc(n, sizeof(*named)) : NULL;
 	for (size_t i = 0; named && i < n; i++)
 		fill_named(report, thread, &shown[i], &named[i]);
@@ -436,10 +566,13 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 		if (report->modules[i].build_id.len > 0)
 			out->modules[i].status = SYMBOLS_MISSING;
 	rewind_all(&talk, &job, deadline_ms);
-	if (!collect_sites(report, options, out, err))
+	if (!collect_sites(report, options, out, err) ||
+	    !collect_gaps(report, options, out, err))
 		return false;
 	job.sites = out->sites;
 	job.nsites = out->nsites;
+	job.gaps = out->gaps;
+	job.ngaps = out->ngaps;
 	job.is_done = talk.is_done;
 	if (report->nmodules > 0)
 		lookup_all(&talk, &job, deadline_ms);
@@ -449,16 +582,53 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 
 /* Printed frames */
 
-static size_t count_shown(const struct symbolized *symbolized,
-			  const struct thread *thread)
+/* The functions at one place, into SHOWN (NULL: only count them). */
+static size_t put_names(const struct frame *frame, const struct name *names,
+			size_t n, struct shown_frame *shown)
+{
+	size_t levels = n ? n : 1;
+
+	for (size_t k = 0; shown && k < levels; k++) {
+		shown[k].frame = frame;
+		shown[k].is_inline = k + 1 < levels;
+		shown[k].name = n ? &names[k] : NULL;
+	}
+	return levels;
+}
+
+static size_t put_gap(const struct gap *gap, struct shown_frame *shown)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < gap->npassed; i++) {
+		const struct passed *passed = &gap->passed[i];
+		size_t levels = put_names(&passed->frame, passed->names,
+					  passed->nnames,
+					  shown ? shown + n : NULL);
+
+		for (size_t k = 0; shown && k < levels; k++)
+			shown[n + k].is_tail_call = true;
+		n += levels;
+	}
+	return n;
+}
+
+static size_t put_thread(const struct symbolized *symbolized,
+			 const struct thread *thread,
+			 struct shown_frame *shown)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < thread->nframes; i++) {
-		const struct site *site = find_site(symbolized,
-						    &thread->frames[i]);
+		const struct frame *frame = &thread->frames[i];
+		const struct site *site = find_site(symbolized, frame);
+		const struct gap *gap = find_gap(symbolized, thread, i);
 
-		n += site && site->nnames ? site->nnames : 1;
+		if (gap)
+			n += put_gap(gap, shown ? shown + n : NULL);
+		n += put_names(frame, site ? site->names : NULL,
+			       site ? site->nnames : 0,
+			       shown ? shown + n : NULL);
 	}
 	return n;
 }
@@ -467,24 +637,14 @@ struct shown_frame *symbolized_frames(const struct symbolized *symbolized,
 				      const struct thread *thread,
 				      size_t *len_out)
 {
-	size_t n = count_shown(symbolized, thread), at = 0;
+	size_t n = put_thread(symbolized, thread, NULL);
 	struct shown_frame *shown = n ? calloc(n, sizeof(*shown)) : NULL;
 
 	if (shown == NULL)
 		return NULL;
-	for (size_t i = 0; i < thread->nframes; i++) {
-		const struct frame *frame = &thread->frames[i];
-		const struct site *site = find_site(symbolized, frame);
-		size_t levels = site && site->nnames ? site->nnames : 1;
-
-		for (size_t k = 0; k < levels; k++, at++) {
-			shown[at].index = at;
-			shown[at].frame = frame;
-			shown[at].is_inline = k + 1 < levels;
-			if (site && site->nnames)
-				shown[at].name = &site->names[k];
-		}
-	}
+	put_thread(symbolized, thread, shown);
+	for (size_t i = 0; i < n; i++)
+		shown[i].index = i;
 	*len_out = n;
 	return shown;
 }

@@ -50,6 +50,25 @@ struct site {
 	size_t nnames;
 };
 
+/* A function that a call went through and left by a jump, so that no stack
+ * holds a frame of it: inferred (tailcall.h). */
+struct passed {
+	struct frame frame; /* pc: behind the jump. trust: that of the frame
+	                     * that returns to the call, as it goes with it */
+	struct name *names; /* as a site's */
+	size_t nnames;
+};
+
+/* What was passed between two frames that follow each other in a module. */
+struct gap {
+	int32_t module;
+	uint64_t inner; /* offset of the inner frame's site */
+	uint64_t outer; /* of the outer frame: where the call returns to */
+	enum trust trust; /* the outer frame's */
+	struct passed *passed; /* innermost first */
+	size_t npassed;
+};
+
 /* found: debug information or a full symbol table with the module's build-id;
  * missing: the build-id is known, but no such file was found (names may still
  * come from the binary's exported symbols); none: the module has no build-id,
@@ -84,6 +103,8 @@ enum { SYMBOLIZE_DEADLINE_MS = 120000 };
 struct symbolized {
 	struct site *sites; /* by module, then offset; each once */
 	size_t nsites;
+	struct gap *gaps; /* by module, inner, outer, trust; each once */
+	size_t ngaps;
 	struct module_symbols *modules; /* as many as the report has */
 	const char *trouble; /* why names are missing that might be there: the
 	                      * child died, time ran out; or NULL */
@@ -106,10 +127,12 @@ struct shown_frame {
 	const struct frame *frame;  /* shared by the inlines that it holds */
 	const struct name *name;    /* NULL: not known */
 	bool is_inline;
+	bool is_tail_call;          /* inferred: FRAME is not the thread's */
 };
 
 /* The frames of THREAD as they are printed, inlines before the frame that
- * holds them: malloc'd, *LEN_OUT of them. NULL without memory or frames. */
+ * holds them, what was passed by tail calls between the two: malloc'd, *LEN_OUT
+ * of them. NULL without memory or frames. */
 struct shown_frame *symbolized_frames(const struct symbolized *symbolized,
 				      const struct thread *thread,
 				      size_t *len_out);

@@ -39,6 +39,12 @@ void symtab_finish(struct symtab *symtab);
 const struct symbol *symtab_find(const struct symtab *symtab,
 				 uint64_t address);
 
+/* Where the function NAME begins, the exported one where several have the
+ * name. False where none has it, or several do and it is not clear which is
+ * meant. Looks at all symbols. */
+bool symtab_find_name(const struct symtab *symtab, const char *name,
+		      uint64_t *start_out);
+
 void symtab_fini(struct symtab *symtab);
 
 #endif

@@ -54,19 +54,11 @@ static void send_status(struct sender *sender, size_t index,
 	writer_fini(&payload);
 }
 
-/* Name the sites [FROM, ..) that are of the module INDEX: none of them may be,
- * and then this only says whether there are symbols. */
-static void do_module(const struct job *job, struct finder *finder,
-		      struct sender *sender, size_t index, size_t from)
+static void send_sites(const struct job *job, struct lookup *lookup,
+		       struct sender *sender, size_t index, size_t from)
 {
-	struct lookup *lookup;
 	struct writer names;
 
-	sender_put(sender, MESSAGE_MODULE, index, NULL);
-	sender_flush(sender);
-	lookup = lookup_open(finder, &job->report->modules[index]);
-	if (lookup == NULL)
-		_exit(1);
 	for (size_t i = from; i < job->nsites &&
 			      job->sites[i].module == (int32_t)index; i++) {
 		writer_init(&names, MESSAGE_MAX);
@@ -74,6 +66,38 @@ static void do_module(const struct job *job, struct finder *finder,
 		sender_put(sender, MESSAGE_SITE, i, &names);
 		writer_fini(&names);
 	}
+}
+
+static void send_gaps(const struct job *job, struct lookup *lookup,
+		      struct sender *sender, size_t index, size_t from)
+{
+	struct writer frames;
+
+	for (size_t i = from; i < job->ngaps &&
+			      job->gaps[i].module == (int32_t)index; i++) {
+		writer_init(&frames, MESSAGE_MAX);
+		if (lookup_write_tail_calls(lookup, job->gaps[i].inner,
+					    job->gaps[i].outer, &frames) > 0)
+			sender_put(sender, MESSAGE_GAP, i, &frames);
+		writer_fini(&frames);
+	}
+}
+
+/* Name the sites and fill the gaps [FROM, ..) that are of the module INDEX:
+ * none of them may be, and then this only says whether there are symbols. */
+static void do_module(const struct job *job, struct finder *finder,
+		      struct sender *sender, size_t index, size_t site,
+		      size_t gap)
+{
+	struct lookup *lookup;
+
+	sender_put(sender, MESSAGE_MODULE, index, NULL);
+	sender_flush(sender);
+	lookup = lookup_open(finder, &job->report->modules[index]);
+	if (lookup == NULL)
+		_exit(1);
+	send_sites(job, lookup, sender, index, site);
+	send_gaps(job, lookup, sender, index, gap);
 	send_status(sender, index, lookup);
 	lookup_close(lookup);
 }
@@ -83,7 +107,7 @@ void worker_lookup(void *context, int fd)
 	const struct job *job = context;
 	struct sender sender;
 	struct finder *finder;
-	size_t site = 0;
+	size_t site = 0, gap = 0;
 
 	finder = finder_new(job->options->dirs, job->options->ndirs,
 			    job->options->root);
@@ -92,10 +116,12 @@ void worker_lookup(void *context, int fd)
 	sender_init(&sender, fd);
 	for (size_t i = 0; i < job->report->nmodules; i++) {
 		if (!job->is_done[i])
-			do_module(job, finder, &sender, i, site);
+			do_module(job, finder, &sender, i, site, gap);
 		while (site < job->nsites &&
 		       job->sites[site].module == (int32_t)i)
 			site++;
+		while (gap < job->ngaps && job->gaps[gap].module == (int32_t)i)
+			gap++;
 	}
 	sender_put(&sender, MESSAGE_END, 0, NULL);
 	sender_flush(&sender);

@@ -12,6 +12,8 @@
 enum message_kind {
 	MESSAGE_MODULE = 1, /* index: module; begins work on it; empty */
 	MESSAGE_SITE,       /* index: site; lookup_write()'s bytes */
+	MESSAGE_GAP,        /* index: gap; lookup_write_tail_calls()'s bytes;
+	                     * only of those that hold something */
 	MESSAGE_MODULE_DONE, /* index: module; u32 status, text path, why */
 	MESSAGE_THREAD,     /* index: thread; rewind.h's bytes */
 	MESSAGE_END,        /* everything is said */
@@ -40,6 +42,8 @@ struct job {
 	const struct symbolize_options *options;
 	const struct site *sites; /* by module */
 	size_t nsites;
+	const struct gap *gaps; /* by module */
+	size_t ngaps;
 	const bool *is_done; /* per module: tried already */
 };
 

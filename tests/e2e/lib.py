@@ -400,7 +400,12 @@ def crashed_thread(symbolized):
 def pcs(thread):
     """The pcs of the THREAD of symbolize(), one for each physical frame."""
     return [int(frame["pc"], 16) for frame in thread["frames"]
-            if not frame["inline"]]
+            if is_physical(frame)]
+
+
+def is_physical(frame):
+    """True where a stack holds FRAME: it is neither inlined nor inferred."""
+    return not frame["inline"] and "tail_call" not in frame["flags"]
 
 
 def functions(thread):

@@ -80,7 +80,7 @@ def compare_stacks(name, *args):
 
 def trusts(document):
     return [frame["trust"] for frame in document["threads"][0]["frames"]
-            if not frame["inline"]]
+            if lib.is_physical(frame)]
 
 
 def names(thread):
@@ -207,7 +207,7 @@ def test_jit():
     with lib.Process([STACKS, "jit"]) as process:
         lib.wait_for(lambda: is_ready(process), what="ready")
         thread = stack("-p", process.pid)["threads"][0]
-    frames = [frame for frame in thread["frames"] if not frame["inline"]]
+    frames = [frame for frame in thread["frames"] if lib.is_physical(frame)]
     at = [frame["module"] for frame in frames].index(None)
     assert frames[at + 1]["function"] == "through_jit", frames
     assert frames[-1]["function"] == "_start"
