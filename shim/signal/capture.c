@@ -85,9 +85,24 @@ static bool still_handling(const struct first_fault *fault, uint64_t sp)
 	return true;
 }
 
-/* The fault that this signal is the end of, if it is: the program's handler
+/* Whether CONTEXT is where FAULT was: the program's handler has raised the
+ * signal again, blocked as it was, and then returned. */
+static bool is_same_place(const struct first_fault *fault,
+			  const ucontext_t *context)
+{
+	for (size_t i = 0; i < RECORD_GREGS; i++) {
+		if ((uint64_t)context->uc_mcontext.gregs[i] != fault->gregs[i] &&
+		    i != REG_ERR && i != REG_TRAPNO && i != REG_CR2 &&
+		    i != REG_OLDMASK)
+			return false;
+	}
+	return true;
+}
+
+/* The fault that signal SIG is the end of, if it is: the program's handler
  * gives up, or, as process 1, abort() has run out of ways to die. */
-static const struct first_fault *earlier_fault(const ucontext_t *context,
+static const struct first_fault *earlier_fault(int sig,
+					       const ucontext_t *context,
 					       int32_t tid)
 {
 	int slot = slot_find(tid);
@@ -96,7 +111,8 @@ static const struct first_fault *earlier_fault(const ucontext_t *context,
 	if (slot < 0 || !zone.slots[slot].fault)
 		return NULL;
 	fault = &zone.faults[zone.slots[slot].fault];
-	if (still_handling(fault, context_sp(context)))
+	if (still_handling(fault, context_sp(context)) ||
+	    (fault->signal == sig && is_same_place(fault, context)))
 		return fault;
 	if (fault->signal == SIGABRT && zone.record.pid == 1 &&
 	    at_abort_trap(context))
@@ -155,7 +171,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
 	record->first_fault = 0;
-	fault = earlier_fault(context, tid);
+	fault = earlier_fault(sig, context, tid);
 	if (fault) {
 		record->first_fault = 1;
 		record->signal = fault->signal;
@@ -165,17 +181,20 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	}
 }
 
-/* Of the first fault, the extended state is still in its signal frame; only
- * as process 1, where abort() goes on after its signal, that frame is gone. */
+/* The extended state of the first fault is in its signal frame, while that is
+ * whole; where the handler has returned, CONTEXT has it again. */
 static const ucontext_t *state_context(const ucontext_t *context)
 {
 	const struct crash_record *record = &zone.record;
 	int slot = slot_find(record->tid);
+	const struct first_fault *fault;
 
-	if (!record->first_fault || record->pid == 1 || slot < 0)
+	if (!record->first_fault || slot < 0)
 		return context;
-	return (const void *)(uintptr_t)
-		zone.faults[zone.slots[slot].fault].context;
+	fault = &zone.faults[zone.slots[slot].fault];
+	if (!still_handling(fault, context_sp(context)))
+		return context;
+	return (const void *)(uintptr_t)fault->context;
 }
 
 void complete_record(const ucontext_t *context)

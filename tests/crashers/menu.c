@@ -211,6 +211,19 @@ DEATH handler_returns(void)
 	null_write();
 }
 
+/* The signal is blocked in its handler, and comes when that has returned. */
+static void raise_later(int sig)
+{
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+DEATH handler_pends(void)
+{
+	handle(SIGSEGV, raise_later, 0);
+	null_write();
+}
+
 static void just_abort(int sig)
 {
 	(void)sig;
@@ -408,6 +421,7 @@ static const struct {
 	{ "forked-thread", forked_thread },
 	{ "halt", halt },
 	{ "handler-aborts", handler_aborts },
+	{ "handler-pends", handler_pends },
 	{ "handler-raises", handler_raises },
 	{ "handler-returns", handler_returns },
 	{ "illegal", illegal },

@@ -160,7 +160,8 @@ def test_message():
 
 def test_first_fault():
     """A handler that gives up is reported with the first fault's registers"""
-    for name, dies_of in (("handler-raises", signal.SIGSEGV),
+    for name, dies_of in (("handler-pends", signal.SIGSEGV),
+                          ("handler-raises", signal.SIGSEGV),
                           ("handler-aborts", signal.SIGABRT)):
         plain = lib.run_plain([MENU, name])
         shim = lib.run_under_shim([MENU, name])
@@ -168,6 +169,8 @@ def test_first_fault():
         assert shim.signal == dies_of
         symbolized = lib.symbolize(shim.report)
         assert symbolized["signal"]["name"] == "SIGSEGV", name
+        assert symbolized["signal"]["code"] == "SEGV_MAPERR", name
+        assert symbolized["signal"]["address"] == "0x10", name
         top = lib.functions(lib.crashed_thread(symbolized))[0]
         assert top == "null_write", f"{name}: {top}"
     for name in ("handler-returns", "one-shot", "stale-handler"):
