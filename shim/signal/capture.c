@@ -91,9 +91,10 @@ static bool is_same_place(const struct first_fault *fault,
 			  const ucontext_t *context)
 {
 	for (size_t i = 0; i < RECORD_GREGS; i++) {
-		if ((uint64_t)context->uc_mcontext.gregs[i] != fault->gregs[i] &&
-		    i != REG_ERR && i != REG_TRAPNO && i != REG_CR2 &&
-		    i != REG_OLDMASK)
+		if (i == REG_ERR || i == REG_TRAPNO || i == REG_CR2 ||
+		    i == REG_OLDMASK)
+			continue;
+		if ((uint64_t)context->uc_mcontext.gregs[i] != fault->gregs[i])
 			return false;
 	}
 	return true;
