@@ -64,6 +64,7 @@ ZONE_SRCS = \
 	shim/signal/witness.c
 
 SHIM_SRCS = \
+	shim/interpose/altstack.c \
 	shim/interpose/name.c \
 	shim/interpose/sigaction.c \
 	shim/interpose/thread.c \

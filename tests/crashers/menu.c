@@ -408,6 +408,51 @@ DEATH query(void)
 	exit(wrong);
 }
 
+static int query_stack(void)
+{
+	static char own[65536];
+	stack_t set = { .ss_sp = own, .ss_size = sizeof(own) }, old;
+	stack_t none = { .ss_flags = SS_DISABLE };
+	int wrong = 0;
+
+	wrong += sigaltstack(NULL, &old) || old.ss_flags != SS_DISABLE ||
+		 old.ss_sp || old.ss_size;
+	wrong += sigaltstack(&set, &old) || old.ss_flags != SS_DISABLE;
+	wrong += sigaltstack(NULL, &old) || old.ss_sp != own || old.ss_flags;
+	wrong += sigaltstack(&none, &old) || old.ss_sp != own;
+	wrong += sigaltstack(NULL, &old) || old.ss_flags != SS_DISABLE;
+	set.ss_size = 1;
+	errno = 0;
+	wrong += sigaltstack(&set, NULL) != -1 || errno != ENOMEM;
+	errno = 0;
+	wrong += sigaltstack((stack_t *)low, NULL) != -1 || errno != EFAULT;
+	return wrong;
+}
+
+static void *query_in_thread(void *wrong_out)
+{
+	*(int *)wrong_out = query_stack();
+	return NULL;
+}
+
+DEATH query_altstack(void)
+{
+	pthread_t thread;
+	int wrong = query_stack(), more = 0;
+
+	pthread_create(&thread, NULL, query_in_thread, &more);
+	pthread_join(thread, NULL);
+	printf("wrong %d %d\n", wrong, more);
+	exit(wrong + more);
+}
+
+/* Given up, the program's alternate stack is replaced by ours again. */
+DEATH overflow_late(void)
+{
+	query_stack();
+	overflow();
+}
+
 static const struct {
 	const char *name;
 	void (*death)(void);
@@ -435,8 +480,10 @@ static const struct {
 	{ "null-write", null_write },
 	{ "one-shot", one_shot },
 	{ "overflow", overflow },
+	{ "overflow-late", overflow_late },
 	{ "past-end", past_end },
 	{ "query", query },
+	{ "query-altstack", query_altstack },
 	{ "queue-self", queue_self },
 	{ "raise-segv", raise_segv },
 	{ "read-only", read_only },

@@ -24,6 +24,7 @@ DEATHS = {
     "null-read": (signal.SIGSEGV, True),
     "null-write": (signal.SIGSEGV, True),
     "overflow": (signal.SIGSEGV, True),
+    "overflow-late": (signal.SIGSEGV, True),
     "past-end": (signal.SIGBUS, True),
     "queue-self": (signal.SIGSEGV, False),
     "raise-segv": (signal.SIGSEGV, False),
@@ -79,8 +80,8 @@ def test_cores():
         assert shim["signo"] == plain["signo"] == sig, f"{name}: {seen}"
         assert shim["code"] == plain["code"], f"{name}: {seen}"
         if exact and name not in ("past-end", "read-only", "illegal",
-                                  "divide", "overflow", "thread-overflow",
-                                  "thrd-overflow"):
+                                  "divide", "overflow", "overflow-late",
+                                  "thread-overflow", "thrd-overflow"):
             assert shim["address"] == plain["address"], f"{name}: {seen}"
 
 
@@ -137,7 +138,8 @@ def test_sent():
 
 def test_recovered():
     """A handler that recovers is no crash: no report, same output"""
-    for name in ("recover-jump", "recover-return", "query"):
+    for name in ("recover-jump", "recover-return", "query",
+                 "query-altstack"):
         plain = lib.run_plain([MENU, name])
         shim = lib.run_under_shim([MENU, name], reports=0)
         assert (shim.status, shim.stdout) == (plain.status, plain.stdout), \
