@@ -280,6 +280,19 @@ static void put_address(struct writer *out, const json_t *frame)
 	put_tagged(out, "!+", offset, "");
 }
 
+static bool has_flag(const json_t *frame, const char *flag)
+{
+	const json_t *flags = json_object_get(frame, "flags");
+	const char *text;
+
+	for (size_t i = 0; i < json_array_size(flags); i++) {
+		text = json_string_value(json_array_get(flags, i));
+		if (text != NULL && strcmp(text, flag) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void put_frame(struct writer *out, const json_t *frame)
 {
 	const char *function = member(frame, "function");
@@ -295,6 +308,8 @@ static void put_frame(struct writer *out, const json_t *frame)
 	else
 		put_address(out, frame);
 	text_put(out, is_inline ? " <span class=dim>inlined</span>" : "");
+	if (!is_inline && has_flag(frame, "tail_call"))
+		text_put(out, " <span class=dim>tail call</span>");
 	if (trust != NULL && strstr(trust, "scan") != NULL)
 		put_tagged(out, " <span class=bad>", trust, "?</span>");
 	text_put(out, "<td class=dim>");
