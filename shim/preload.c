@@ -73,9 +73,11 @@ static const Elf64_auxv_t *find_auxv(char **environment)
 	return (const Elf64_auxv_t *)(environment + 1);
 }
 
-static void read_auxv(const Elf64_auxv_t *auxv)
+/* False for a program that runs with more rights than who started it, as one
+ * named in /etc/ld.so.preload may: its environment is not to be believed. */
+static bool read_auxv(const Elf64_auxv_t *auxv)
 {
-	uintptr_t phdr = 0, phnum = 0;
+	uintptr_t phdr = 0, phnum = 0, secure = 0;
 
 	zone.record.auxv = (uint64_t)(uintptr_t)auxv;
 	zone.altstack_bytes = ZONE_ALTSTACK;
@@ -84,6 +86,8 @@ static void read_auxv(const Elf64_auxv_t *auxv)
 			phdr = auxv->a_un.a_val;
 		else if (auxv->a_type == AT_PHNUM)
 			phnum = auxv->a_un.a_val;
+		else if (auxv->a_type == AT_SECURE)
+			secure = auxv->a_un.a_val;
 		else if (auxv->a_type == 51 /* AT_MINSIGSTKSZ */ &&
 			 auxv->a_un.a_val > ZONE_ALTSTACK / 2)
 			zone.altstack_bytes =
@@ -91,6 +95,7 @@ static void read_auxv(const Elf64_auxv_t *auxv)
 				~(uint32_t)(ZONE_PAGE - 1);
 	}
 	resolve_init(phdr, phnum);
+	return !secure;
 }
 
 /* The word that counts the arguments, below argv: between the two NULLs around
@@ -124,8 +129,7 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 		zone.record.main_stack_end =
 			(uint64_t)(uintptr_t)(argv - 1);
 	}
-	read_auxv(find_auxv(environment));
-	if (!settings_read(environment))
+	if (!read_auxv(find_auxv(environment)) || !settings_read(environment))
 		return;
 	settings_unfollow(environment);
 	zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);

@@ -25,6 +25,15 @@ static struct real real_sigaction = { .name = "sigaction" };
 static struct real real_signal = { .name = "signal" };
 static struct real real_sysv_signal = { .name = "sysv_signal" };
 
+/* The row of SIG, or -1 where it is none of our business: a child of vfork has
+ * actions of its own, but its parent's table, and leaves that alone. */
+static int row_of(int sig)
+{
+	int i = zone.ready ? claimed_index(sig) : -1;
+
+	return i >= 0 && notice_fork() ? -1 : i;
+}
+
 /* Take row I for writing, with all signals blocked, so that a handler on this
  * thread never meets it half-written. Yields the mask to put back. */
 static uint64_t lock_row(int i)
@@ -33,7 +42,6 @@ static uint64_t lock_row(int i)
 	uint64_t all = ~0ull, before = 0;
 	uint32_t even;
 
-	notice_fork();
 	sys4(rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET);
 	for (;;) {
 		even = atomic_load(sequence) & ~1u;
@@ -83,7 +91,7 @@ EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 {
 	real_sigaction_fn *real =
 		(real_sigaction_fn *)real_address(&real_sigaction);
-	int i = zone.ready ? claimed_index(sig) : -1;
+	int i = row_of(sig);
 	struct kernel_action previous;
 	uint64_t before;
 	int result;
@@ -111,7 +119,7 @@ static signal_handler_fn *wrap_signal(struct real *function, int sig,
 				      signal_handler_fn *handler)
 {
 	real_signal_fn *real = (real_signal_fn *)real_address(function);
-	int i = zone.ready ? claimed_index(sig) : -1;
+	int i = row_of(sig);
 	signal_handler_fn *result;
 	uint64_t before;
 

@@ -3,6 +3,9 @@
  * crashing thread; trusts nothing that the registers point to. */
 #include "zone.h"
 
+/* The kernel gives arguments and environment at most 6 MiB (execve(2)). */
+enum { MAX_ENVIRONMENT = 8 << 20 };
+
 struct io_vector {
 	void *base;
 	size_t len;
@@ -50,10 +53,14 @@ static struct first_fault *fault_of(int32_t tid)
 
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 {
-	struct first_fault *fault = fault_of((int32_t)sys0(gettid));
+	struct first_fault *fault = NULL;
 
+	if (!notice_fork())
+		fault = fault_of((int32_t)sys0(gettid));
 	if (!fault)
 		return;
+	fault->blocked = !(zone.actions[claimed_index(sig)].action.flags &
+			   SA_NODEFER);
 	fault->signal = sig;
 	fault->context = (uint64_t)(uintptr_t)context;
 	zone_copy(fault->siginfo, si, sizeof(fault->siginfo));
@@ -63,16 +70,22 @@ void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 
 /* Whether the handler that was called with FAULT has not been left: its
  * signal frame is whole, and the thread is now further down that stack, not
- * far from it. A handler left by siglongjmp leaves its fault behind, which is
- * why "called" alone proves nothing. A handler may move the pc (redis does),
- * so that one is not compared. */
-static bool still_handling(const struct first_fault *fault, uint64_t sp)
+ * far from it, with the signal blocked as it is in a handler. A handler that
+ * was left by siglongjmp leaves its fault behind, and a frame may lie over that
+ * without a write to it, so none of this alone proves anything. A handler may
+ * move the pc (redis does), so that one is not compared. */
+static bool still_handling(const struct first_fault *fault,
+			   const ucontext_t *context)
 {
 	static const uint64_t near = 1 << 20;
+	uint64_t sp = context_sp(context), mask;
 	uint64_t live[RECORD_GREGS];
 
 	if (!fault->signal || sp >= fault->context ||
 	    fault->context - sp > near)
+		return false;
+	zone_copy(&mask, &context->uc_sigmask, sizeof(mask));
+	if (fault->blocked && !(mask & 1ull << (fault->signal - 1)))
 		return false;
 	if (copy_safely(fault->context +
 			offsetof(ucontext_t, uc_mcontext.gregs), live,
@@ -112,7 +125,7 @@ static const struct first_fault *earlier_fault(int sig,
 	if (slot < 0 || !zone.slots[slot].fault)
 		return NULL;
 	fault = &zone.faults[zone.slots[slot].fault];
-	if (still_handling(fault, context_sp(context)) ||
+	if (still_handling(fault, context) ||
 	    (fault->signal == sig && is_same_place(fault, context)))
 		return fault;
 	if (fault->signal == SIGABRT && zone.record.pid == 1 &&
@@ -136,6 +149,9 @@ static void copy_stack(void)
 	if (from < record->main_stack_end &&
 	    record->main_stack_end - from < len)
 		len = record->main_stack_end - from;
+	if (from >= record->main_stack_end &&
+	    from - record->main_stack_end < MAX_ENVIRONMENT)
+		len = 0;
 	record->stack_len =
 		(uint32_t)copy_safely(from, record->stack, (size_t)len);
 }
@@ -193,7 +209,7 @@ static const ucontext_t *state_context(const ucontext_t *context)
 	if (!record->first_fault || slot < 0)
 		return context;
 	fault = &zone.faults[zone.slots[slot].fault];
-	if (!still_handling(fault, context_sp(context)))
+	if (!still_handling(fault, context))
 		return context;
 	return (const void *)(uintptr_t)fault->context;
 }

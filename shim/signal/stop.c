@@ -51,6 +51,32 @@ static void deny(long error)
 	put_number(at, end, (uint64_t)-error);
 }
 
+/* Whether thread TID has ended, or all but: it may not be seized, and there is
+ * nothing to read. */
+static bool is_exiting(int32_t pid, int32_t tid)
+{
+	char text[512];
+	const char *end = text + sizeof(text), *state = NULL;
+	char *at = put_text(text, end, "/proc/");
+	long fd, n;
+
+	at = put_number(at, end, (uint64_t)pid);
+	at = put_text(at, end, "/task/");
+	at = put_number(at, end, (uint64_t)tid);
+	put_text(at, end, "/stat");
+	fd = sys3(open, text, 0x80000 /* O_CLOEXEC */, 0);
+	if (fd < 0)
+		return false;
+	n = sys3(read, fd, text, sizeof(text));
+	sys1(close, fd);
+	/* "tid (name) S": the name may hold anything, the rest no ")". */
+	for (long i = 0; i + 2 < n; i++) {
+		if (text[i] == ')')
+			state = &text[i + 2];
+	}
+	return state && (*state == 'Z' || *state == 'X');
+}
+
 /* Seize TID and ask it to stop; the stop itself is collected later. NAME is
  * what we know it by, or empty. */
 static void seize(int32_t tid, const char *name)
@@ -61,8 +87,13 @@ static void seize(int32_t tid, const char *name)
 
 	if (tid == record->tid || record->nthreads >= RECORD_THREADS)
 		return;
+	/* A slot may hold the tid of a thread that is gone, and the kernel may
+	 * have given it to another process since. */
+	if (sys3(tgkill, record->pid, tid, 0) < 0)
+		return;
 	error = sys4(ptrace, PTRACE_SEIZE, tid, 0, 0);
-	if (error == -3 /* ESRCH */)
+	if (error == -3 /* ESRCH */ ||
+	    (error < 0 && is_exiting(record->pid, tid)))
 		return;
 	thread = &record->threads[record->nthreads++];
 	thread->tid = tid;

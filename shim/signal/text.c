@@ -3,7 +3,7 @@
 
 char *put_text(char *at, const char *end, const char *text)
 {
-	while (*text && at < end - 1)
+	while (at < end - 1 && *text)
 		*at++ = *text++;
 	*at = '\0';
 	return at;

@@ -61,6 +61,10 @@ int slot_take(void)
 
 void slot_own(int slot, int32_t tid, uintptr_t thread)
 {
+	int old = slot_find(tid);
+
+	if (old >= 0 && old != slot) /* of a thread that is gone */
+		atomic_store(&zone.tids[old], SLOT_FREE);
 	if (zone.slots[slot].fault)
 		zone.faults[zone.slots[slot].fault].signal = 0;
 	zone.slots[slot].thread = thread;
@@ -98,7 +102,10 @@ bool notice_fork(void)
 
 	if (pid == atomic_load(&zone.pid))
 		return false;
-	if (atomic_load(zone.wiped))
+	/* Not wiped: a vfork child, whose parent is the one that we know. Or
+	 * that one was itself a vfork child of ours, unnoticed till then. */
+	if (atomic_load(zone.wiped) &&
+	    (int32_t)sys0(getppid) == atomic_load(&zone.pid))
 		return true;
 	start_anew(pid);
 	return false;

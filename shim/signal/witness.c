@@ -84,6 +84,7 @@ static void say(const char *reason)
 static void write_line(void)
 {
 	struct crash_record *record = &zone.record;
+	struct pollfd output = { .fd = 2, .events = POLLOUT };
 	char line[160];
 	const char *end = line + sizeof(line);
 	char *at = put_text(line, end, "epitaph: pid ");
@@ -94,7 +95,10 @@ static void write_line(void)
 	at = put_text(at, end, ", report ");
 	at = put_text(at, end, record->id);
 	at = put_text(at, end, "\n");
-	sys3(write, 2, line, at - line);
+	/* Nobody may read it: a line that would have to wait is not written.
+	 * A pipe that has room has room for a page. */
+	if (sys3(poll, &output, 1, 0) == 1 && (output.revents & POLLOUT))
+		sys3(write, 2, line, at - line);
 }
 
 /* Whether witness and helper outlive the process: only in the initial PID
@@ -135,7 +139,8 @@ void run_witness(const ucontext_t *context)
 	long pid;
 
 	zone.dumpable = (int32_t)sys1(prctl, 3 /* PR_GET_DUMPABLE */);
-	if (zone.dumpable != 1)
+	/* 2, "suidsafe", could not be put back. */
+	if (zone.dumpable == 0)
 		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
 	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
 	shorten_slice();
@@ -156,8 +161,8 @@ void run_witness(const ucontext_t *context)
 	/* Late, it would hold our death up with the threads it has stopped. */
 	if (pid > 0 && atomic_load(&zone.gate) == GATE_SHUT)
 		sys2(kill, pid, SIGKILL);
-	if (zone.dumpable != 1)
-		sys2(prctl, 4, zone.dumpable);
+	if (zone.dumpable == 0)
+		sys2(prctl, 4, 0);
 }
 
 static void default_action(int sig)
@@ -253,8 +258,9 @@ static long start_helper(void)
 	return pid;
 }
 
-/* Wait until the helper says WANTED, is gone, or UNTIL_NS has passed. */
-static void wait_helper(char wanted, int64_t until_ns)
+/* Wait until the helper says WANTED or is gone: true. False when UNTIL_NS has
+ * passed before. */
+static bool wait_helper(char wanted, int64_t until_ns)
 {
 	struct pollfd poll = { .fd = zone.progress[0], .events = POLLIN };
 	char progress;
@@ -266,10 +272,10 @@ static void wait_helper(char wanted, int64_t until_ns)
 
 		if (rest <= 0 ||
 		    sys5(ppoll, &poll, 1, &limit, NULL, KERNEL_SIGSET) <= 0)
-			return;
+			return false;
 		n = sys3(read, zone.progress[0], &progress, 1);
 		if (n <= 0 || progress == wanted)
-			return;
+			return true;
 	}
 }
 
@@ -283,6 +289,7 @@ static int64_t in_ms(int64_t ms)
 static void release_first(void)
 {
 	bool is_open = zone.dumpable != 1;
+	int64_t linger = in_ms(LINGER_MS);
 
 	if (is_open)
 		open_own();
@@ -291,7 +298,11 @@ static void release_first(void)
 	if (!is_open)
 		open_own();
 	start_helper();
-	wait_helper(HELPER_HOLDS, in_ms(LINGER_MS));
+	/* Threads that were held up, by a core being written or by others on
+	 * the processor, are still ours to reap. */
+	while (!wait_helper(HELPER_HOLDS, in_ms(REAP_FIRST_MS)) &&
+	       clock_ns(CLOCK_MONOTONIC) < linger)
+		reap_threads(0);
 	reap_threads(in_ms(LINGER_MS));
 }
 

@@ -54,6 +54,7 @@ struct virtual_action {
  * of the report. */
 struct first_fault {
 	int32_t signal;    /* 0: none */
+	bool blocked;      /* while its handler runs */
 	uint64_t context;  /* address of the live ucontext */
 	uint8_t siginfo[128];
 	uint64_t gregs[RECORD_GREGS];
