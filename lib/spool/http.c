@@ -177,7 +177,7 @@ static bool connect_to(struct http *http, const struct address *address,
 	if (http->fd < 0)
 		return fail_errno(err, "%s: socket", http->url);
 	if (connect(http->fd, &address->at.any, address->len) < 0) {
-		if (errno != EINPROGRESS && errno != EAGAIN)
+		if (errno != EINPROGRESS)
 			return fail_errno(err, "%s", http->url);
 		if (!wait_for(http, POLLOUT, err))
 			return false;
@@ -373,7 +373,7 @@ bool http_post(void *context, const char *path, const char *type,
 {
 	struct http *http = context;
 	struct address address;
-	char head[2048];
+	char head[8192];
 	int n;
 
 	parse_url(http->url, &address);

@@ -12,6 +12,9 @@
 #include "../report/gzip.h"
 #include "../report/minidump.h"
 
+/* Files of the spool that do not count because they cannot be read. */
+enum { MAX_PASSED_OVER = 1024 };
+
 static bool set_text(json_t *object, const char *key, const char *text)
 {
 	/* Text came from the program: what is not UTF-8 is left out. */
@@ -196,7 +199,9 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
-/* Ship one report of the spool and do with it what its outcome says. */
+/* Ship one report of the spool and do with it what its outcome says. What
+ * cannot be read is passed over: its own helper has just shipped it, or it is
+ * not ours; what is too large to be a report is none. */
 static enum ship_outcome ship_id(const struct shipper *shipper,
 				 struct spool *spool, const char *id,
 				 struct ship_count *count, struct error *err)
@@ -206,11 +211,15 @@ static enum ship_outcome ship_id(const struct shipper *shipper,
 	struct writer gz;
 
 	writer_init(&gz, MAX_SENT_BYTES);
-	if (!spool_get(spool, id, &gz, err)) {
+	if (spool_get(spool, id, &gz, err)) {
+		outcome = ship_report(shipper, gz.bytes, gz.len, &sent_body,
+				      err);
+	} else if (err->code == ERR_TOO_LARGE) {
+		outcome = SHIP_REFUSED;
+	} else {
 		writer_fini(&gz);
-		return SHIP_DONE; /* its own helper has just shipped it */
+		return SHIP_DONE;
 	}
-	outcome = ship_report(shipper, gz.bytes, gz.len, &sent_body, err);
 	writer_fini(&gz);
 	count->bodies += sent_body;
 	if (outcome == SHIP_DONE) {
@@ -229,7 +238,8 @@ bool ship_spool(const struct shipper *shipper, struct spool *spool, size_t max,
 		int64_t deadline_ms, struct ship_count *count_out,
 		struct error *err)
 {
-	char(*ids)[37] = malloc(max ? max * sizeof(*ids) : 1);
+	size_t cap = max + MAX_PASSED_OVER;
+	char(*ids)[37] = malloc(cap * sizeof(*ids));
 	struct ship_count count = { 0 };
 	bool reached = true;
 	size_t n, i;
@@ -242,8 +252,9 @@ bool ship_spool(const struct shipper *shipper, struct spool *spool, size_t max,
 		return fail(err, ERR_UNAVAILABLE, "spool %s: another process "
 			    "is shipping it", spool->path);
 	}
-	n = spool_list(spool, ids, max);
-	for (i = 0; i < n && reached && now_ms() < deadline_ms; i++)
+	n = spool_list(spool, ids, cap);
+	for (i = 0; i < n && reached && count.done + count.refused < max &&
+		    now_ms() < deadline_ms; i++)
 		reached = ship_id(shipper, spool, ids[i], &count, err) !=
 			  SHIP_LATER;
 	count.later += n - i;

@@ -62,8 +62,10 @@ static void make_dirs(const char *path, int levels)
 	mkdir(path, 0700);
 }
 
-static bool open_dir(const char *path, bool create, struct spool *spool_out,
-		     struct error *err)
+/* Open PATH as a spool. In a place where anybody may have made it, the owner
+ * has to be us: STRICT. */
+static bool open_dir(const char *path, bool create, bool strict,
+		     struct spool *spool_out, struct error *err)
 {
 	struct stat st;
 	int fd;
@@ -77,7 +79,8 @@ static bool open_dir(const char *path, bool create, struct spool *spool_out,
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return fail_errno(err, "spool %s", path);
-	if (fstat(fd, &st) < 0 || !is_usable_dir(&st)) {
+	if (fstat(fd, &st) < 0 || !is_usable_dir(&st) ||
+	    (strict && st.st_uid != geteuid())) {
 		close(fd);
 		return fail(err, ERR_REFUSED,
 			    "spool %s: not a directory of ours", path);
@@ -102,8 +105,8 @@ bool spool_open(const struct spool_where *where, struct spool *spool_out,
 	char path[sizeof(spool_out->path)];
 
 	if (is_set(where->spool))
-		return open_dir(where->spool, true, spool_out, err);
-	if (open_dir(SHARED_SPOOL, false, spool_out, err))
+		return open_dir(where->spool, true, false, spool_out, err);
+	if (open_dir(SHARED_SPOOL, false, false, spool_out, err))
 		return true;
 	if (is_set(where->state_home))
 		snprintf(path, sizeof(path), "%s/epitaph", where->state_home);
@@ -112,10 +115,10 @@ bool spool_open(const struct spool_where *where, struct spool *spool_out,
 			 where->home);
 	else
 		path[0] = '\0';
-	if (path[0] && open_dir(path, true, spool_out, err))
+	if (path[0] && open_dir(path, true, false, spool_out, err))
 		return true;
 	snprintf(path, sizeof(path), "/tmp/epitaph-%u", geteuid());
-	return open_dir(path, true, spool_out, err);
+	return open_dir(path, true, true, spool_out, err);
 }
 
 void spool_close(struct spool *spool)
@@ -324,26 +327,50 @@ void spool_remove(struct spool *spool, const char *id)
 
 void spool_refuse(struct spool *spool, const char *id)
 {
-	char name[NAME_LEN], to[NAME_LEN + 8];
+	char name[NAME_LEN];
+	struct stat st;
+	int refused;
 
 	file_name(id, name);
-	snprintf(to, sizeof(to), "refused/%s", name);
-	if (renameat(spool->dir, name, spool->dir, to) == 0 ||
-	    faccessat(spool->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (faccessat(spool->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	mkdirat(spool->dir, "refused", 0700);
-	renameat(spool->dir, name, spool->dir, to);
+	refused = openat(spool->dir, "refused",
+			 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (refused < 0)
+		return;
+	/* In a shared spool it may be another's, or lead elsewhere. */
+	if (fstat(refused, &st) == 0 && st.st_uid == geteuid())
+		renameat(spool->dir, name, refused, name);
+	close(refused);
+}
+
+/* Our lock file; -1 where it cannot be had. One of another's, who may hold it
+ * for ever, is taken away, which root may do. */
+static int open_lock(struct spool *spool)
+{
+	char name[32];
+	struct stat st;
+	int fd;
+
+	snprintf(name, sizeof(name), ".lock-%u", geteuid());
+	for (int tries = 0; tries < 2; tries++) {
+		fd = openat(spool->dir, name,
+			    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+				    O_NONBLOCK, 0600);
+		if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid())
+			return fd;
+		if (fd >= 0)
+			close(fd);
+		unlinkat(spool->dir, name, 0);
+	}
+	return -1;
 }
 
 bool spool_lock(struct spool *spool, int *lock_out)
 {
-	char name[32];
-	int fd;
+	int fd = open_lock(spool);
 
-	snprintf(name, sizeof(name), ".lock-%u", geteuid());
-	fd = openat(spool->dir, name,
-		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-		    0600);
 	if (fd < 0)
 		return false;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -16,6 +16,7 @@
 
 #include "../../lib/report/fingerprint.h"
 #include "../../lib/report/siginfo.h"
+#include "../../lib/report/uuid.h"
 #include "../../lib/unwind/unwind.h"
 
 enum {
@@ -33,11 +34,35 @@ size_t crash_read(void *context, uint64_t address, void *to, size_t len)
 	struct iovec remote = { (void *)(uintptr_t)address, len };
 	ssize_t n = -1;
 
+	/* No second try: the witness may be gone, its pid another's. */
 	if (crash->mem >= 0)
 		n = pread(crash->mem, to, len, (off_t)address);
-	if (n <= 0)
+	else
 		n = process_vm_readv(crash->witness, &local, 1, &remote, 1, 0);
 	return n > 0 ? (size_t)n : 0;
+}
+
+#define TERMINATE(text) ((text)[sizeof(text) - 1] = '\0')
+
+/* The record's texts, which the dead program may have overwritten, end where
+ * they have to; its id is one, for it becomes a file's name. */
+static bool check_texts(struct crash_record *record, struct error *err)
+{
+	int64_t time_ms;
+
+	TERMINATE(record->id);
+	TERMINATE(record->name);
+	TERMINATE(record->exe);
+	TERMINATE(record->tier_reason);
+	TERMINATE(record->settings.home);
+	TERMINATE(record->settings.state_home);
+	TERMINATE(record->settings.url);
+	TERMINATE(record->settings.token);
+	TERMINATE(record->settings.spool);
+	TERMINATE(record->settings.release);
+	TERMINATE(record->settings.tags);
+	return uuid_parse(record->id, &time_ms) ||
+	       fail(err, ERR_BAD_DATA, "crash record: its id is none");
 }
 
 static bool read_record(struct crash *crash, uint64_t address,
@@ -58,6 +83,8 @@ static bool read_record(struct crash *crash, uint64_t address,
 			    "crash record: not one of this build");
 	if (record->nthreads > RECORD_THREADS)
 		record->nthreads = RECORD_THREADS;
+	if (!check_texts(record, err))
+		return false;
 	rest = record->nthreads * sizeof(record->threads[0]);
 	if (crash_read(crash, address + head, record->threads, rest) != rest)
 		record->nthreads = 0;
@@ -356,11 +383,29 @@ static void take_args(struct report *report)
 	}
 }
 
+/* How many bytes lie between the first argument and the first variable of the
+ * environment: a program that writes its title over its arguments makes
+ * /proc's cmdline run on into the environment. */
+static size_t arguments_len(struct crash *crash, size_t len)
+{
+	uint64_t argc_at = crash->record->main_stack_end, words[2], variable;
+
+	if (!argc_at ||
+	    crash_read(crash, argc_at, words, sizeof(words)) != sizeof(words) ||
+	    words[0] > MAX_TEXT ||
+	    crash_read(crash, argc_at + 8 * (words[0] + 2), &variable,
+		       sizeof(variable)) != sizeof(variable) ||
+	    variable <= words[1] || variable - words[1] >= len)
+		return len;
+	return variable - words[1];
+}
+
 static void take_proc(struct crash *crash, struct report *report)
 {
 	size_t len;
 	char *text = read_proc(crash, "cmdline", &len);
 
+	len = text ? arguments_len(crash, len) : 0;
 	report->cmdline = text ? report_copy(report, text, len) : NULL;
 	report->cmdline_len = report->cmdline ? len : 0;
 	take_args(report);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -162,6 +163,7 @@ static void exec_flush(const struct crash_settings *settings,
 	snprintf(token, sizeof(token), "EPITAPH_TOKEN=%s", settings->token);
 	if (!settings->token[0])
 		environment[0] = NULL;
+	close_range(3, ~0u, 0);
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		const char *argv[] = { "epitaph", "flush", "-c",
 				       settings->url, "-s", spool->path,
@@ -207,6 +209,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	ignore_signals();
+	umask(077); /* the program's own may be anything */
 	limit_self();
 	crash.witness = (pid_t)strtoul(argv[ARG_WITNESS], NULL, 10);
 	crash.mem = descriptor(argv[ARG_MEM]);

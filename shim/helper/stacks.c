@@ -6,6 +6,10 @@
 /* Words below this are counters, sizes and flags, not secrets. */
 enum { SMALL_INTEGER = 4096 };
 
+/* How far below its stack a stack pointer may lie after an overflow: as much
+ * as one frame is large. */
+enum { MAX_OVERSHOOT = 1 << 20 };
+
 /* Where the useful part of the stack in MAP ends: at the argument count of the
  * main thread, above which the kernel put arguments and environment; at the
  * TCB of another, above which lies nothing that unwinds. */
@@ -24,18 +28,38 @@ static uint64_t stack_end(const struct crash *crash, const struct map *map,
 	return end;
 }
 
+/* The mapping of the stack at SP: that which holds it, or, after an overflow,
+ * the next one above. NULL if there is none to read. */
+static const struct map *stack_map(const struct crash *crash, uint64_t sp)
+{
+	const struct map *map = maps_find(&crash->maps, sp);
+
+	if (map && map->read)
+		return map;
+	for (size_t i = 0; i < crash->maps.len; i++) {
+		map = &crash->maps.entries[i];
+		if (map->start > sp && map->read)
+			return map->start - sp <= MAX_OVERSHOOT ? map : NULL;
+	}
+	return NULL;
+}
+
 struct stack_window stack_window(const struct crash *crash,
 				 const struct registers *registers,
 				 uint64_t wanted)
 {
 	struct stack_window window = { 0 };
 	uint64_t sp = registers->value[R_RSP];
-	const struct map *map = maps_find(&crash->maps, sp);
+	const struct map *map = stack_map(crash, sp);
+	uint64_t argc = crash->record->main_stack_end;
 	uint64_t start, end;
 
-	if (!map || !map->read || !wanted)
-		return window;
-	start = sp - map->start > RED_ZONE ? sp - RED_ZONE : map->start;
+	if (!map || !wanted || (argc >= map->start && argc <= sp &&
+				sp < map->end))
+		return window; /* above it is the environment */
+	start = map->start;
+	if (sp > start && sp - start > RED_ZONE)
+		start = sp - RED_ZONE;
 	end = stack_end(crash, map, registers);
 	window.start = start;
 	window.len = end - start;

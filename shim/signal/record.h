@@ -33,7 +33,7 @@ struct crash_settings {
 	char home[512];
 	char state_home[512];
 	char url[512];
-	char token[256];
+	char token[2048]; /* tokens that carry claims are long */
 	char spool[1024];
 	char release[256];
 	char tags[1024];

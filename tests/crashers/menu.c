@@ -119,6 +119,23 @@ DEATH overflow(void)
 	overflow_depth(&top);
 }
 
+DEATH overflow_wide_depth(volatile char *above)
+{
+	volatile char frame[2000];
+
+	frame[0] = *above;
+	overflow_wide_depth(frame);
+	frame[1] = frame[0];
+}
+
+/* One frame leaps over the end of the stack, and sp ends up below it. */
+DEATH overflow_wide(void)
+{
+	volatile char top = 1;
+
+	overflow_wide_depth(&top);
+}
+
 DEATH raise_segv(void)
 {
 	raise(SIGSEGV);
@@ -186,6 +203,24 @@ DEATH recover_return(void)
 	}
 	puts("recovered");
 	exit(7);
+}
+
+static void recover_page(void)
+{
+	guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	handle(SIGSEGV, open_page, 0);
+	*(volatile char *)guarded = 1;
+}
+
+/* The old signal frame lies whole in a buffer that nobody wrote to. */
+DEATH stale_fault(void)
+{
+	volatile char room[65536];
+
+	recover_page();
+	room[sizeof(room) - 1] = 1;
+	do_abort();
 }
 
 static void reset_raise(int sig)
@@ -453,6 +488,16 @@ DEATH overflow_late(void)
 	overflow();
 }
 
+static char *first_argument;
+
+/* As a program that shows what it does in ps: over all its arguments, the last
+ * NUL included, which makes /proc read on into the environment. */
+DEATH title(void)
+{
+	memset(first_argument, 'x', (size_t)(environ[0] - first_argument));
+	null_write();
+}
+
 static const struct {
 	const char *name;
 	void (*death)(void);
@@ -481,6 +526,7 @@ static const struct {
 	{ "one-shot", one_shot },
 	{ "overflow", overflow },
 	{ "overflow-late", overflow_late },
+	{ "overflow-wide", overflow_wide },
 	{ "past-end", past_end },
 	{ "query", query },
 	{ "query-altstack", query_altstack },
@@ -489,10 +535,12 @@ static const struct {
 	{ "read-only", read_only },
 	{ "recover-jump", recover_jump },
 	{ "recover-return", recover_return },
+	{ "stale-fault", stale_fault },
 	{ "stale-handler", stale_handler },
 	{ "thrd-overflow", thrd_overflow },
 	{ "thread-null", thread_null },
 	{ "thread-overflow", thread_overflow },
+	{ "title", title },
 	{ "together", together },
 	{ "vfork-child", vfork_child },
 	{ "wait", wait_signal },
@@ -531,6 +579,7 @@ static void touch(size_t mib)
 
 int main(int argc, char **argv)
 {
+	first_argument = argv[0];
 	if (argc > 2 && (int)atol(argv[2]) > 0)
 		start_threads((unsigned)(int)atol(argv[2]));
 	if (argc > 3 && (int)atol(argv[3]) > 0)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 
 import lib
@@ -25,6 +26,7 @@ DEATHS = {
     "null-write": (signal.SIGSEGV, True),
     "overflow": (signal.SIGSEGV, True),
     "overflow-late": (signal.SIGSEGV, True),
+    "overflow-wide": (signal.SIGSEGV, True),
     "past-end": (signal.SIGBUS, True),
     "queue-self": (signal.SIGSEGV, False),
     "raise-segv": (signal.SIGSEGV, False),
@@ -81,6 +83,7 @@ def test_cores():
         assert shim["code"] == plain["code"], f"{name}: {seen}"
         if exact and name not in ("past-end", "read-only", "illegal",
                                   "divide", "overflow", "overflow-late",
+                                  "overflow-wide",
                                   "thread-overflow", "thrd-overflow"):
             assert shim["address"] == plain["address"], f"{name}: {seen}"
 
@@ -284,6 +287,44 @@ def test_stack_setting():
     assert frames(kept.report) and len(lib.unpack(kept.report)) > len(dump)
 
 
+def test_overflow_stack():
+    """After an overflow the stack is kept, though sp lies below it"""
+    report = lib.run_under_shim([MENU, "overflow-wide"]).report
+    dump = lib.unpack(report)
+    start, size = struct.unpack_from("<QI", lib.streams(dump)[3], 4 + 24)
+    assert size > 40000, size
+    sp = int(lib.symbolize(report)["threads"][0]["registers"]["rsp"], 16)
+    assert sp < start < sp + (1 << 20), (hex(sp), hex(start))
+
+
+def test_stale_fault():
+    """A fault that the program recovered from is not its later death's"""
+    report = lib.run_under_shim([MENU, "stale-fault"]).report
+    symbolized = lib.symbolize(report)
+    assert symbolized["signal"]["name"] == "SIGABRT", symbolized["signal"]
+    assert "do_abort" in lib.functions(lib.crashed_thread(symbolized))
+
+
+def test_full_pipe():
+    """EPITAPH_STDERR does not hang a program whose stderr nobody reads"""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, bytes(4096))
+    except BlockingIOError:
+        pass
+    os.set_blocking(write, True)
+    spool = lib.temp_dir("spool.")
+    env = lib.clean_env(lib.shim_env(spool, {"EPITAPH_STDERR": "1"}))
+    done = subprocess.run([MENU, "null-write"], env=env, stderr=write,
+                          timeout=30, check=False)
+    os.close(read)
+    os.close(write)
+    assert done.returncode == -signal.SIGSEGV
+    lib.wait_for(lambda: lib.spool_reports(spool))
+
+
 def test_follow():
     """EPITAPH_FOLLOW=0 takes the shim out of the children's environment"""
     script = "env; kill -SEGV $$"
@@ -318,7 +359,8 @@ def test_tags():
 def test_secret():
     """A secret in the environment is in no byte of the report"""
     secret = "s3cr3t-" + os.urandom(8).hex()
-    for argv in ([MENU, "null-write"], ["/bin/bash", "-c", "kill -SEGV $$"],
+    for argv in ([MENU, "null-write"], [MENU, "title"],
+                 [MENU, "no-stack"], ["/bin/bash", "-c", "kill -SEGV $$"],
                  ["/usr/bin/python3", "-c",
                   "import ctypes; ctypes.string_at(0)"],
                  ["/usr/bin/perl", "-e", "unpack 'p', pack 'L!', 16"]):

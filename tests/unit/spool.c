@@ -107,6 +107,22 @@ static void test_strangers(void)
 	remove_spool(&spool);
 }
 
+static void test_refused_link(void)
+{
+	struct spool spool = open_spool();
+	char id[37], path[256], elsewhere[64] = "/tmp/epitaph-unit.XXXXXX";
+
+	CHECK(mkdtemp(elsewhere) != NULL);
+	snprintf(path, sizeof(path), "%s/refused", dir);
+	CHECK(symlink(elsewhere, path) == 0);
+	make_id(1700000000000, id);
+	CHECK(spool_put(&spool, id, "x", 1, 100, &err));
+	spool_refuse(&spool, id);
+	CHECK_NUMBER(rmdir(elsewhere), 0); /* still empty */
+	unlink(path);
+	remove_spool(&spool);
+}
+
 static void test_lock(void)
 {
 	struct spool spool = open_spool();
@@ -151,6 +167,7 @@ static const struct test tests[] = {
 	{ "what was put is listed by age and read back", test_round },
 	{ "past its limit the spool drops the oldest", test_bound },
 	{ "links and pipes in the spool are passed over", test_strangers },
+	{ "a link in place of refused/ is not followed", test_refused_link },
 	{ "two shippers do not hold the lock at once", test_lock },
 	{ "a directory that anybody may change is no spool",
 	  test_world_writable },
