@@ -213,14 +213,20 @@ static void recover_page(void)
 	*(volatile char *)guarded = 1;
 }
 
+DEATH abort_below(void)
+{
+	volatile char room[16384];
+
+	room[sizeof(room) - 1] = 1;
+	do_abort();
+	room[0] = 1;
+}
+
 /* The old signal frame lies whole in a buffer that nobody wrote to. */
 DEATH stale_fault(void)
 {
-	volatile char room[65536];
-
 	recover_page();
-	room[sizeof(room) - 1] = 1;
-	do_abort();
+	abort_below();
 }
 
 static void reset_raise(int sig)

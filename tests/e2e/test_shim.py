@@ -359,8 +359,7 @@ def test_tags():
 def test_secret():
     """A secret in the environment is in no byte of the report"""
     secret = "s3cr3t-" + os.urandom(8).hex()
-    for argv in ([MENU, "null-write"], [MENU, "title"],
-                 [MENU, "no-stack"], ["/bin/bash", "-c", "kill -SEGV $$"],
+    for argv in ([MENU, "null-write"], [MENU, "no-stack"], ["/bin/bash", "-c", "kill -SEGV $$"],
                  ["/usr/bin/python3", "-c",
                   "import ctypes; ctypes.string_at(0)"],
                  ["/usr/bin/perl", "-e", "unpack 'p', pack 'L!', 16"]):
@@ -411,6 +410,20 @@ def test_process_group():
             outcome = process.wait()
         assert outcome.signal == signal.SIGSEGV
         assert len(outcome.reports) == 1
+
+
+def test_title():
+    """A title written over the arguments does not draw the environment in"""
+    spool, secret = lib.temp_dir("spool."), "s3cr3t-" + os.urandom(8).hex()
+    # The first variable follows the arguments.
+    outcome = lib.run_plain(
+        ["/usr/bin/env", "-i", f"SECRET={secret}", f"LD_PRELOAD={lib.SHIM}",
+         f"EPITAPH_SPOOL={spool}", MENU, "title"])
+    assert outcome.signal == signal.SIGSEGV, outcome
+    lib.wait_for(lambda: lib.spool_reports(spool))
+    dump = lib.unpack(lib.spool_reports(spool)[0])
+    assert b"xxxxxx" in lib.streams(dump)[0x47670006]
+    assert secret.encode() not in dump
 
 
 def test_no_leftovers():
