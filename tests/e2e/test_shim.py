@@ -359,7 +359,8 @@ def test_tags():
 def test_secret():
     """A secret in the environment is in no byte of the report"""
     secret = "s3cr3t-" + os.urandom(8).hex()
-    for argv in ([MENU, "null-write"], [MENU, "no-stack"], ["/bin/bash", "-c", "kill -SEGV $$"],
+    for argv in ([MENU, "null-write"], [MENU, "no-stack"],
+                 ["/bin/bash", "-c", "kill -SEGV $$"],
                  ["/usr/bin/python3", "-c",
                   "import ctypes; ctypes.string_at(0)"],
                  ["/usr/bin/perl", "-e", "unpack 'p', pack 'L!', 16"]):
