@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../report/report.h"
@@ -22,6 +23,7 @@ enum {
 	ID_LEN = 36,
 	NAME_LEN = ID_LEN + sizeof(SUFFIX), /* with its NUL */
 	MAX_LISTED = 65536, /* entries looked at in one directory */
+	PART_LIFE_S = 3600, /* no helper lives longer than a minute */
 };
 
 struct entry {
@@ -151,6 +153,19 @@ static int by_id(const void *a, const void *b)
 	return memcmp(a, b, ID_LEN);
 }
 
+/* Take away what a helper that was killed had begun to write. */
+static void sweep_part(int dir, const char *name)
+{
+	size_t len = strlen(name);
+	struct stat st;
+
+	if (name[0] == '.' && len > 5 && strcmp(name + len - 5, ".part") == 0 &&
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && is_trusted(&st) &&
+	    time(NULL) - st.st_mtime > PART_LIFE_S)
+		unlinkat(dir, name, 0);
+}
+
 /* The spool's reports, oldest first, malloc'd; those that are not ours or not
  * plain files are passed over. NULL and 0 where the directory cannot be read
  * (a shared spool, seen by somebody who is not root). */
@@ -170,6 +185,7 @@ static struct entry *read_entries(struct spool *spool, size_t *n_out)
 		return NULL;
 	}
 	while (n < MAX_LISTED && (d = readdir(dir))) {
+		sweep_part(fd, d->d_name);
 		if (n == cap) {
 			cap = cap ? 2 * cap : 64;
 			grown = realloc(entries, cap * sizeof(*entries));

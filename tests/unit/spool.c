@@ -123,6 +123,23 @@ static void test_refused_link(void)
 	remove_spool(&spool);
 }
 
+static void test_sweep(void)
+{
+	struct timespec old[2] = { { 1700000000, 0 }, { 1700000000, 0 } };
+	struct spool spool = open_spool();
+	char ids[4][37], begun[256], dead[256];
+
+	snprintf(begun, sizeof(begun), "%s/.a.part", dir);
+	snprintf(dead, sizeof(dead), "%s/.b.part", dir);
+	CHECK(close(open(begun, O_CREAT | O_WRONLY, 0600)) == 0);
+	CHECK(close(open(dead, O_CREAT | O_WRONLY, 0600)) == 0);
+	CHECK(utimensat(AT_FDCWD, dead, old, 0) == 0);
+	CHECK_NUMBER(spool_list(&spool, ids, 4), 0);
+	CHECK(access(dead, F_OK) < 0);
+	CHECK_NUMBER(unlink(begun), 0); /* may still be in the writing */
+	remove_spool(&spool);
+}
+
 static void test_lock(void)
 {
 	struct spool spool = open_spool();
@@ -168,6 +185,7 @@ static const struct test tests[] = {
 	{ "past its limit the spool drops the oldest", test_bound },
 	{ "links and pipes in the spool are passed over", test_strangers },
 	{ "a link in place of refused/ is not followed", test_refused_link },
+	{ "what a killed helper left half written goes", test_sweep },
 	{ "two shippers do not hold the lock at once", test_lock },
 	{ "a directory that anybody may change is no spool",
 	  test_world_writable },
