@@ -35,9 +35,16 @@ const char *symbols_status_name(enum symbols_status status)
 
 /* Sites */
 
-static uint64_t site_offset(const struct frame *frame)
+/* Where frame INDEX of THREAD is to be looked up: at the call that its return
+ * address is behind. The trampoline that a signal handler returns to was never
+ * called from where it begins, so that is its place itself. */
+static uint64_t site_offset(const struct thread *thread, size_t index)
 {
-	if (frame_is_exact(frame) || frame->offset == 0)
+	const struct frame *frame = &thread->frames[index];
+	bool is_trampoline = index + 1 < thread->nframes &&
+			     frame[1].trust == TRUST_SIGFRAME;
+
+	if (frame_is_exact(frame) || is_trampoline || frame->offset == 0)
 		return frame->offset;
 	return frame->offset - 1;
 }
@@ -68,7 +75,7 @@ static size_t add_sites(const struct report *report,
 		    (size_t)frame->module >= report->nmodules)
 			continue;
 		sites[n].module = frame->module;
-		sites[n].offset = site_offset(frame);
+		sites[n].offset = site_offset(thread, i);
 		n++;
 	}
 	return n;
@@ -102,10 +109,12 @@ static bool collect_sites(struct report *report,
 }
 
 static const struct site *find_site(const struct symbolized *symbolized,
-				    const struct frame *frame)
+				    const struct thread *thread, size_t index)
 {
+	const struct frame *frame = &thread->frames[index];
 	struct site key = {
-		.module = frame->module, .offset = site_offset(frame),
+		.module = frame->module,
+		.offset = site_offset(thread, index),
 	};
 
 	if (frame->module < 0 || symbolized->nsites == 0)
@@ -142,7 +151,8 @@ static bool is_gap(const struct thread *thread, size_t index, struct gap *out)
 	    (thread->depth > thread->nframes && index == thread->nframes / 2))
 		return false;
 	*out = (struct gap){
-		.module = outer->module, .inner = site_offset(inner),
+		.module = outer->module,
+		.inner = site_offset(thread, index - 1),
 		.outer = outer->offset, .trust = outer->trust,
 	};
 	return true;
@@ -621,7 +631,7 @@ static size_t put_thread(const struct symbolized *symbolized,
 
 	for (size_t i = 0; i < thread->nframes; i++) {
 		const struct frame *frame = &thread->frames[i];
-		const struct site *site = find_site(symbolized, frame);
+		const struct site *site = find_site(symbolized, thread, i);
 		const struct gap *gap = find_gap(symbolized, thread, i);
 
 		if (gap)

@@ -229,6 +229,19 @@ DEATH stale_fault(void)
 	abort_below();
 }
 
+static void fault(int sig)
+{
+	(void)sig;
+	null_write();
+}
+
+DEATH in_handler(void)
+{
+	handle(SIGUSR1, fault, 0);
+	raise(SIGUSR1);
+	puts("never");
+}
+
 static void reset_raise(int sig)
 {
 	handle(sig, SIG_DFL, 0);
@@ -521,6 +534,7 @@ static const struct {
 	{ "handler-raises", handler_raises },
 	{ "handler-returns", handler_returns },
 	{ "illegal", illegal },
+	{ "in-handler", in_handler },
 	{ "kill-self", kill_self },
 	{ "no-descriptors", no_descriptors },
 	{ "no-dump", no_dump },

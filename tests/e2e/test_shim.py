@@ -20,6 +20,7 @@ DEATHS = {
     "divide": (signal.SIGFPE, True),
     "halt": (signal.SIGSEGV, False),
     "illegal": (signal.SIGILL, True),
+    "in-handler": (signal.SIGSEGV, True),
     "kill-self": (signal.SIGBUS, False),
     "null-call": (signal.SIGSEGV, True),
     "null-read": (signal.SIGSEGV, True),
@@ -285,6 +286,15 @@ def test_stack_setting():
     assert len(dump) < 40000, len(dump)
     kept = lib.run_under_shim([MENU, "null-write", "2"])
     assert frames(kept.report) and len(lib.unpack(kept.report)) > len(dump)
+
+
+def test_in_handler():
+    """A crash in a signal handler names trampoline and interrupted frames"""
+    report = lib.run_under_shim([MENU, "in-handler"]).report
+    names = lib.functions(lib.crashed_thread(lib.symbolize(report)))
+    # fault() has jumped to null_write(), so no stack holds it.
+    assert names[:2] == ["null_write", "__restore_rt"], names
+    assert "in_handler" in names and "main" in names, names
 
 
 def test_overflow_stack():
