@@ -84,6 +84,18 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def connected(path):
+    """A socket connected to the unix socket PATH; None while nobody listens
+    there, as between bind and listen, when the file is there already."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        sock.close()
+        return None
+    return sock
+
+
 def temp_dir(prefix="t."):
     """A new directory under the test's own."""
     return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=os.getcwd()))

@@ -4,7 +4,6 @@ what gdb finds in a core of the same crash."""
 import os
 import pathlib
 import signal
-import socket
 
 import lib
 
@@ -88,14 +87,13 @@ def start_redis(where, env):
         ["/usr/bin/redis-server", "--port", "0", "--unixsocket", path,
          "--save", "", "--enable-debug-command", "local"], env, cores=True,
         cwd=where)
-    lib.wait_for(path.exists, 20, "redis's socket")
+    lib.wait_for(lambda: lib.connected(path), 20, "redis to listen").close()
     return process, path
 
 
 def command(path, text):
     """Send one inline command to redis; what it answers, if it does."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(path))
+    with lib.connected(path) as sock:
         sock.sendall(text.encode() + b"\r\n")
         return sock.recv(4096)
 
