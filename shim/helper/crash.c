@@ -134,24 +134,30 @@ static char *read_proc(const struct crash *crash, const char *name,
 
 bool crash_open(struct crash *crash, uint64_t address, struct error *err)
 {
-	size_t len = 0;
-
 	crash->record = NULL;
-	crash->maps_text = NULL;
+	crash->maps_text = crash->maps_whole = NULL;
+	crash->maps_len = 0;
 	crash->maps = (struct maps){ 0 };
 	if (!read_record(crash, address, err))
 		return false;
 	if (crash->maps_fd >= 0)
-		crash->maps_text = read_fd(crash->maps_fd, &len);
+		crash->maps_text = read_fd(crash->maps_fd, &crash->maps_len);
 	if (!crash->maps_text)
 		return true; /* no /proc: registers and raw stack remain */
-	return maps_parse(crash->maps_text, len, &crash->maps, err);
+	/* The kernel makes this text slowly: read once, keep it whole. */
+	crash->maps_whole = malloc(crash->maps_len + 1);
+	if (!crash->maps_whole)
+		return fail(err, ERR_NO_MEMORY, "maps: out of memory");
+	memcpy(crash->maps_whole, crash->maps_text, crash->maps_len + 1);
+	return maps_parse(crash->maps_text, crash->maps_len, &crash->maps,
+			  err);
 }
 
 void crash_close(struct crash *crash)
 {
 	maps_free(&crash->maps);
 	free(crash->maps_text);
+	free(crash->maps_whole);
 	free(crash->record);
 }
 
@@ -415,14 +421,10 @@ static void take_proc(struct crash *crash, struct report *report)
 		report->cgroup = report_string(report, text + 3,
 					       strcspn(text + 3, "\n"));
 	free(text);
-	/* Copied before maps_parse changes it: a second read is cheaper to
-	 * reason about than a second copy. */
-	text = crash->maps_fd >= 0 ? read_fd(crash->maps_fd, &len) : NULL;
-	if (text) {
-		report->maps = report_string(report, text, len);
-		report->maps_len = report->maps ? len : 0;
-	}
-	free(text);
+	if (crash->maps_whole)
+		report->maps = report_string(report, crash->maps_whole,
+					     crash->maps_len);
+	report->maps_len = report->maps ? crash->maps_len : 0;
 }
 
 static void take_auxv(struct crash *crash, struct report *report)

@@ -14,7 +14,9 @@ struct crash {
 	int mem, maps_fd, proc; /* descriptors from the witness, or -1 */
 	pid_t witness;
 	struct crash_record *record; /* ours; threads as far as there are */
-	char *maps_text;             /* that MAPS borrows */
+	char *maps_text;             /* that MAPS borrows, cut into pieces, */
+	char *maps_whole;            /* and as it was; NULL without /proc */
+	size_t maps_len;
 	struct maps maps;
 };
 
