@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "text.h"
 #include "web.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "text.h"
 

@@ -17,7 +17,7 @@
 #include "../lib/report/gzip.h"
 #include "../lib/report/minidump.h"
 #include "../lib/report/uuid.h"
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "role.h"
 #include "text.h"

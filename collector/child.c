@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 
 static void close_fd(int *fd)
 {

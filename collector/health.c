@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "text.h"
 
 void health_live(struct request *request)

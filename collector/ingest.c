@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "prepare.h"
 

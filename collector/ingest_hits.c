@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "hitscan.h"
 #include "text.h"
 

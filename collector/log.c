@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "text.h"
 
 enum { MAX_LINE = 8192 };

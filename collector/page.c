@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "page_style.h"
 #include "text.h"
 #include "web.h"

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 
 enum { SETUP_DEADLINE_MS = 10000 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "sqlite.h"
 #include "text.h"
 

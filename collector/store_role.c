@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "role.h"
 #include "store.h"

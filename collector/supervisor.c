@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "prepare.h"
 #include "role.h"

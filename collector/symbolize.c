@@ -15,7 +15,7 @@
 
 #include "../lib/report/gzip.h"
 #include "child.h"
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "role.h"
 #include "text.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../lib/report/gzip.h"
-#include "clock.h"
+#include "../lib/report/clock.h"
 #include "log.h"
 #include "role.h"
 #include "text.h"

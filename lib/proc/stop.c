@@ -2,6 +2,7 @@
  * Trusts the kernel; the process may exit, make threads or get signals at any
  * moment. */
 #include "stop.h"
+#include "../report/clock.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -26,14 +27,6 @@ enum {
 	LONGEST_NAP_NS = 1000000,
 	UNINTERRUPTIBLE_MS = 50, /* then state D is taken at its word */
 };
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* The start of a small file of /proc as text; "" where there is none. */
 static void read_proc(char *text, size_t size, const char *format, ...)
@@ -232,7 +225,7 @@ static bool seize(struct stopped *stopped, pid_t tid, struct error *err)
 	thread->tid = tid;
 	stopped->nthreads++;
 	if (stopped->since_us == 0)
-		stopped->since_us = now_us();
+		stopped->since_us = clock_monotonic_us();
 	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	return true;
 }
@@ -305,17 +298,17 @@ static void give_up_on_sleepers(struct stopped *stopped)
 static void wait_for_stops(struct stopped *stopped, int64_t deadline_us)
 {
 	struct timespec nap = { 0, FIRST_NAP_NS };
-	int64_t patience_us = now_us() + UNINTERRUPTIBLE_MS * 1000;
+	int64_t patience_us = clock_monotonic_us() + UNINTERRUPTIBLE_MS * 1000;
 
-	while (collect(stopped) > 0 && now_us() < deadline_us) {
+	while (collect(stopped) > 0 && clock_monotonic_us() < deadline_us) {
 		nanosleep(&nap, NULL);
 		nap.tv_nsec *= 2;
 		if (nap.tv_nsec > LONGEST_NAP_NS)
 			nap.tv_nsec = LONGEST_NAP_NS;
-		if (now_us() < patience_us)
+		if (clock_monotonic_us() < patience_us)
 			continue;
 		give_up_on_sleepers(stopped);
-		patience_us = now_us() + UNINTERRUPTIBLE_MS * 1000;
+		patience_us = clock_monotonic_us() + UNINTERRUPTIBLE_MS * 1000;
 	}
 }
 
@@ -330,7 +323,7 @@ static bool stop_all(struct stopped *stopped, int64_t deadline_us,
 		if (!seize_new(stopped, &found, err))
 			return false;
 		wait_for_stops(stopped, deadline_us);
-	} while (found > 0 && now_us() < deadline_us);
+	} while (found > 0 && clock_monotonic_us() < deadline_us);
 	if (stopped->nthreads == 0)
 		return fail(err, ERR_NOT_FOUND, "it has just exited");
 	return true;
@@ -350,7 +343,7 @@ bool stop_process(pid_t pid, int64_t deadline_ms, struct stopped *out,
 		return fail(err, ERR_NO_MEMORY, "no memory for %d threads",
 			    MAX_THREADS);
 	named = read_names(pid, &nnamed);
-	ok = stop_all(&stopped, now_us() + deadline_ms * 1000, err);
+	ok = stop_all(&stopped, clock_monotonic_us() + deadline_ms * 1000, err);
 	for (size_t i = 0; ok && i < stopped.nthreads; i++)
 		set_name(pid, &stopped.threads[i], named, nnamed);
 	free(named);
@@ -377,7 +370,7 @@ int64_t stop_release(struct stopped *stopped)
 		ptrace(PTRACE_DETACH, stopped->threads[i].tid, NULL,
 		       (void *)signal);
 	}
-	stopped_us = since_us ? now_us() - since_us : 0;
+	stopped_us = since_us ? clock_monotonic_us() - since_us : 0;
 	if (stopped->mem_fd >= 0)
 		close(stopped->mem_fd);
 	free(stopped->threads);

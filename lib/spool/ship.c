@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../report/clock.h"
 #include "../report/gzip.h"
 #include "../report/minidump.h"
 
@@ -191,14 +192,6 @@ enum ship_outcome ship_report(const struct shipper *shipper, const void *gz,
 	return outcome;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
 /* Ship one report of the spool and do with it what its outcome says. What
  * cannot be read is passed over: its own helper has just shipped it, or it is
  * not ours; what is too large to be a report is none. */
@@ -254,7 +247,7 @@ bool ship_spool(const struct shipper *shipper, struct spool *spool, size_t max,
 	}
 	n = spool_list(spool, ids, cap);
 	for (i = 0; i < n && reached && count.done + count.refused < max &&
-		    now_ms() < deadline_ms; i++)
+		    clock_monotonic_ms() < deadline_ms; i++)
 		reached = ship_id(shipper, spool, ids[i], &count, err) !=
 			  SHIP_LATER;
 	count.later += n - i;

@@ -2,6 +2,7 @@
  * bounded in frames and time. Runs in the helper, the command line and the
  * symbolizer. Trusts nothing that comes out of the dead process. */
 #include "walk.h"
+#include "../report/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +52,6 @@ void unwind_free(struct unwind *unwind)
 	free(unwind->modules);
 	free(unwind->code);
 	free(unwind);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* FRAMES with room for MAX: the first half fills once, the second is a ring
@@ -133,7 +126,7 @@ static size_t store_finish(struct store *store)
 
 static bool is_out_of_time(uint64_t n, int64_t deadline_ms)
 {
-	return n % 64 == 1 && now_ms() >= deadline_ms;
+	return n % 64 == 1 && clock_monotonic_ms() >= deadline_ms;
 }
 
 /* Returns why it stopped early, or NULL. */
@@ -169,7 +162,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 	const uint32_t needed = 1u << R_RIP | 1u << R_RSP;
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;
-	int64_t began_ms = now_ms();
+	int64_t began_ms = clock_monotonic_ms();
 
 	memset(result_out, 0, sizeof(*result_out));
 	if ((registers->valid & needed) != needed) {
@@ -179,7 +172,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 	cursor.module = walk_module(unwind, registers->value[R_RIP]);
 	result_out->truncated = walk(unwind, &cursor, &store,
 				     began_ms + may_ms);
-	unwind->left_ms -= now_ms() - began_ms;
+	unwind->left_ms -= clock_monotonic_ms() - began_ms;
 	result_out->nframes = store_finish(&store);
 	result_out->depth = store.n;
 }

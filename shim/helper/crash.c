@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/report/clock.h"
 #include "../../lib/report/fingerprint.h"
 #include "../../lib/report/siginfo.h"
 #include "../../lib/report/uuid.h"
@@ -488,14 +489,6 @@ static void take_process(const struct crash_record *record,
 				sizeof(record->settings.release)));
 }
 
-static int64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
-}
-
 bool crash_collect(struct crash *crash, struct report *report,
 		   struct error *err)
 {
@@ -507,10 +500,10 @@ bool crash_collect(struct crash *crash, struct report *report,
 	if (!maps_modules(&crash->maps, crash_read, crash, report, err) ||
 	    !take_threads(crash, report, err))
 		return false;
-	began = now_us();
+	began = clock_monotonic_us();
 	if (!unwind_threads(crash, report, err))
 		return false;
-	report->unwind_us = now_us() - began;
+	report->unwind_us = clock_monotonic_us() - began;
 	if (report->signal == SIGABRT)
 		report->message = crash_message(crash, report);
 	take_auxv(crash, report);
@@ -559,5 +552,5 @@ void crash_conclude(const struct crash *crash, struct report *report)
 	has_error = has_error && page_fault_error(record->gregs, &error);
 	report->reason = signal_reason(report, error, has_error);
 	fingerprint_exact(report, report->exact);
-	report->total_us = now_us() - record->fault_ns / 1000;
+	report->total_us = clock_monotonic_us() - record->fault_ns / 1000;
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/report/clock.h"
 #include "../../lib/report/gzip.h"
 #include "../../lib/report/minidump.h"
 #include "../../lib/spool/http.h"
@@ -106,14 +107,6 @@ static bool store(const struct crash_settings *settings,
 			 settings->spool_max, err);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
 /* Our own report first, from memory; then what earlier crashes left. */
 static void ship(const struct crash_settings *settings,
 		 const struct report *report, const struct writer *gz,
@@ -129,7 +122,8 @@ static void ship(const struct crash_settings *settings,
 		.token = settings->token[0] ? settings->token : NULL,
 	};
 
-	if (!http_open(settings->url, now_ms() + SHIP_MS, &http, &err))
+	if (!http_open(settings->url, clock_monotonic_ms() + SHIP_MS, &http,
+		       &err))
 		return;
 	outcome = ship_report(&shipper, gz->bytes, gz->len, NULL, &err);
 	if (outcome == SHIP_DONE)

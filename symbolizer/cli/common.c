@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../print.h"
+#include "../../lib/report/clock.h"
 
 enum {
 	PROGRESS_AFTER_MS = 1000, /* nobody needs a bar for less */
@@ -75,20 +76,12 @@ bool cli_color(FILE *to)
 	       strcmp(term, "dumb") != 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int64_t progress_begin_ms, progress_drawn_ms;
 static bool progress_shown;
 
 void cli_progress(const char *what, size_t done, size_t total)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_monotonic_ms();
 	int full;
 
 	if (progress_begin_ms == 0)

@@ -1,11 +1,12 @@
-/* The two clocks, in milliseconds. */
-#ifndef EPITAPH_COLLECTOR_CLOCK_H
-#define EPITAPH_COLLECTOR_CLOCK_H
+/* The two clocks, for every program; the signal zone has its own, by raw system
+ * call. */
+#ifndef EPITAPH_REPORT_CLOCK_H
+#define EPITAPH_REPORT_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-/* CLOCK_MONOTONIC, the same in every role: for deadlines and freshness. */
+/* CLOCK_MONOTONIC, the same in every process: for deadlines and durations. */
 static inline int64_t clock_monotonic_ms(void)
 {
 	struct timespec now;
