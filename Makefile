@@ -55,6 +55,7 @@ SPOOL_SRCS = \
 ZONE_SRCS = \
 	shim/signal/arch_x86_64.c \
 	shim/signal/capture.c \
+	shim/signal/dispatch.c \
 	shim/signal/handler.c \
 	shim/signal/mem.c \
 	shim/signal/release.c \

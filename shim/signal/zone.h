@@ -120,6 +120,12 @@ extern struct zone_stacks zone_stacks;
 
 /* handler.c */
 
+/* Capture the crash that SIG is, and die of it. Returns; the return from the
+ * signal handler is the death. */
+void crash(int sig, siginfo_t *si, ucontext_t *context);
+
+/* dispatch.c */
+
 /* The handler of every claimed signal: app first, then capture and death. */
 void crash_handler(int sig, siginfo_t *si, void *ucontext);
 /* Returns from a signal handler; the bytes that debuggers know. */
@@ -128,6 +134,8 @@ void zone_restorer(void) __asm__("__restore_rt");
 int claimed_index(int sig);
 /* The signal of claimed index I. */
 int claimed_signal(int i);
+/* All claimed signals, as the kernel's bits. */
+uint64_t claimed_mask(void);
 /* Make the kernel's action for SIG fit what the program believes, ACTION:
  * ours, with its mask and flags where it has a handler. Returns -errno. */
 long install_action(int sig, const struct kernel_action *action);
