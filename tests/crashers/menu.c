@@ -1,7 +1,8 @@
 /* A menu of ways to die, for the end-to-end tests: `menu NAME [THREADS [MIB]]`
  * starts THREADS sleeping threads, touches MIB of memory, and then does what
- * NAME says. One function per death, never inlined, so that the stack is
- * known. Prints what happened where the process is to survive. */
+ * NAME says; `menu --list` says what each NAME comes to. One function per
+ * death, never inlined, so that the stack is known. Prints what happened where
+ * the process is to survive. */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -517,54 +518,67 @@ DEATH title(void)
 	null_write();
 }
 
+/* What else the tests may rely on. */
+enum trait {
+	PLAIN = 1,   /* one thread's own crash: its status, core and frames can
+	              * be held against those without the shim */
+	ADDRESS = 2, /* si_addr is the same in each run */
+	SENT = 4,    /* the signal has to come from outside */
+};
+
+/* The one place where a death is described: what ends it (0: it exits by
+ * itself) and how many reports the shim makes of it. `menu --list` prints it
+ * for the tests. */
 static const struct {
 	const char *name;
 	void (*death)(void);
+	int signal, reports;
+	unsigned traits; /* of enum trait */
 } menu[] = {
-	{ "abort", do_abort },
-	{ "assert", do_assert },
-	{ "breakpoint", breakpoint },
-	{ "divide", divide },
-	{ "double-free", double_free },
-	{ "fork-child", fork_child },
-	{ "forked-thread", forked_thread },
-	{ "halt", halt },
-	{ "handler-aborts", handler_aborts },
-	{ "handler-pends", handler_pends },
-	{ "handler-raises", handler_raises },
-	{ "handler-returns", handler_returns },
-	{ "illegal", illegal },
-	{ "in-handler", in_handler },
-	{ "kill-self", kill_self },
-	{ "no-descriptors", no_descriptors },
-	{ "no-dump", no_dump },
-	{ "no-file-size", no_file_size },
-	{ "no-stack", no_stack },
-	{ "null-call", null_call },
-	{ "null-read", null_read },
-	{ "null-write", null_write },
-	{ "one-shot", one_shot },
-	{ "overflow", overflow },
-	{ "overflow-late", overflow_late },
-	{ "overflow-wide", overflow_wide },
-	{ "past-end", past_end },
-	{ "query", query },
-	{ "query-altstack", query_altstack },
-	{ "queue-self", queue_self },
-	{ "raise-segv", raise_segv },
-	{ "read-only", read_only },
-	{ "recover-jump", recover_jump },
-	{ "recover-return", recover_return },
-	{ "stale-fault", stale_fault },
-	{ "stale-handler", stale_handler },
-	{ "thrd-overflow", thrd_overflow },
-	{ "thread-null", thread_null },
-	{ "thread-overflow", thread_overflow },
-	{ "title", title },
-	{ "together", together },
-	{ "vfork-child", vfork_child },
-	{ "wait", wait_signal },
-	{ "wild-read", wild_read },
+	{ "abort", do_abort, SIGABRT, 1, PLAIN },
+	{ "assert", do_assert, SIGABRT, 1, PLAIN },
+	{ "breakpoint", breakpoint, SIGTRAP, 1, PLAIN },
+	{ "divide", divide, SIGFPE, 1, PLAIN },
+	{ "double-free", double_free, SIGABRT, 1, 0 },
+	{ "fork-child", fork_child, 0, 1, 0 },
+	{ "forked-thread", forked_thread, 0, 1, 0 },
+	{ "halt", halt, SIGSEGV, 1, PLAIN },
+	{ "handler-aborts", handler_aborts, SIGABRT, 1, 0 },
+	{ "handler-pends", handler_pends, SIGSEGV, 1, 0 },
+	{ "handler-raises", handler_raises, SIGSEGV, 1, 0 },
+	{ "handler-returns", handler_returns, SIGSEGV, 1, 0 },
+	{ "illegal", illegal, SIGILL, 1, PLAIN },
+	{ "in-handler", in_handler, SIGSEGV, 1, PLAIN | ADDRESS },
+	{ "kill-self", kill_self, SIGBUS, 1, PLAIN },
+	{ "no-descriptors", no_descriptors, SIGSEGV, 1, 0 },
+	{ "no-dump", no_dump, SIGSEGV, 1, 0 },
+	{ "no-file-size", no_file_size, SIGSEGV, 1, 0 },
+	{ "no-stack", no_stack, SIGSEGV, 1, 0 },
+	{ "null-call", null_call, SIGSEGV, 1, PLAIN | ADDRESS },
+	{ "null-read", null_read, SIGSEGV, 1, PLAIN | ADDRESS },
+	{ "null-write", null_write, SIGSEGV, 1, PLAIN | ADDRESS },
+	{ "one-shot", one_shot, SIGSEGV, 1, 0 },
+	{ "overflow", overflow, SIGSEGV, 1, PLAIN },
+	{ "overflow-late", overflow_late, SIGSEGV, 1, PLAIN },
+	{ "overflow-wide", overflow_wide, SIGSEGV, 1, PLAIN },
+	{ "past-end", past_end, SIGBUS, 1, PLAIN },
+	{ "query", query, 0, 0, 0 },
+	{ "query-altstack", query_altstack, 0, 0, 0 },
+	{ "queue-self", queue_self, SIGSEGV, 1, PLAIN },
+	{ "raise-segv", raise_segv, SIGSEGV, 1, PLAIN },
+	{ "read-only", read_only, SIGSEGV, 1, PLAIN },
+	{ "recover-jump", recover_jump, 0, 0, 0 },
+	{ "recover-return", recover_return, 0, 0, 0 },
+	{ "stale-fault", stale_fault, SIGABRT, 1, 0 },
+	{ "stale-handler", stale_handler, SIGFPE, 1, 0 },
+	{ "thrd-overflow", thrd_overflow, SIGSEGV, 1, PLAIN },
+	{ "thread-null", thread_null, SIGSEGV, 1, PLAIN | ADDRESS },
+	{ "thread-overflow", thread_overflow, SIGSEGV, 1, PLAIN },
+	{ "title", title, SIGSEGV, 1, 0 },
+	{ "together", together, SIGSEGV, 1, 0 },
+	{ "vfork-child", vfork_child, 0, 0, 0 },
+	{ "wait", wait_signal, SIGSEGV, 1, SENT },
+	{ "wild-read", wild_read, SIGSEGV, 1, PLAIN },
 };
 
 static pthread_barrier_t started;
@@ -597,9 +611,22 @@ static void touch(size_t mib)
 		exit(95);
 }
 
+static void list(void)
+{
+	for (size_t i = 0; i < sizeof(menu) / sizeof(*menu); i++)
+		printf("%s %d %d%s%s%s\n", menu[i].name, menu[i].signal,
+		       menu[i].reports, menu[i].traits & PLAIN ? " plain" : "",
+		       menu[i].traits & ADDRESS ? " address" : "",
+		       menu[i].traits & SENT ? " sent" : "");
+}
+
 int main(int argc, char **argv)
 {
 	first_argument = argv[0];
+	if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+		list();
+		return 0;
+	}
 	if (argc > 2 && (int)atol(argv[2]) > 0)
 		start_threads((unsigned)(int)atol(argv[2]));
 	if (argc > 3 && (int)atol(argv[3]) > 0)
