@@ -22,6 +22,10 @@ enum {
 /* The end of the year 9999: dates beyond it have no text. */
 #define META_MAX_TIME_MS INT64_C(253402300799999)
 
+/* A frame's CFA is written as its distance from the one below it, up to here;
+ * one that is further away is on another stack. */
+#define META_MAX_DISTANCE UINT64_C(0x40000000)
+
 /* REPORT's metadata as JSON text: malloc'd, *LEN_OUT bytes, for the caller to
  * free. NULL without memory. */
 char *meta_encode(const struct report *report, size_t *len_out);

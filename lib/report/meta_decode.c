@@ -233,8 +233,21 @@ static void decode_signal(struct input *in, json_t *o)
 			get_u32(in, sender, "uid", &r->sender_uid);
 }
 
+/* A distance from BELOW, the CFA of the frame before, or an address. */
+static bool decode_cfa(const json_t *item, uint64_t below, uint64_t *cfa_out)
+{
+	json_int_t distance = json_integer_value(item);
+
+	if (!json_is_integer(item))
+		return parse_hex(item, cfa_out);
+	if (distance < 0 || (uint64_t)distance > META_MAX_DISTANCE)
+		return false;
+	*cfa_out = below != 0 ? below + (uint64_t)distance : 0;
+	return true;
+}
+
 static bool decode_frame(struct input *in, const json_t *array,
-			 struct frame *f)
+			 uint64_t below, struct frame *f)
 {
 	const struct report *r = in->report;
 	const json_t *module = json_array_get(array, 2);
@@ -243,7 +256,7 @@ static bool decode_frame(struct input *in, const json_t *array,
 
 	if (json_array_size(array) != FRAME_FIELDS ||
 	    !parse_hex(json_array_get(array, 0), &f->pc) ||
-	    !parse_hex(json_array_get(array, 1), &f->cfa) ||
+	    !decode_cfa(json_array_get(array, 1), below, &f->cfa) ||
 	    !json_is_integer(module) || trust == NULL ||
 	    !trust_from_name(trust, &f->trust))
 		return false;
@@ -269,7 +282,10 @@ static void decode_frames(struct input *in, json_t *o, struct thread *t)
 	t->frames = checked(in, report_alloc(in->report,
 					     n * sizeof(*t->frames)));
 	for (size_t i = 0; i < n && !in->bad; i++) {
-		if (!decode_frame(in, json_array_get(array, i), &t->frames[i]))
+		uint64_t below = i > 0 ? t->frames[i - 1].cfa : thread_sp(t);
+
+		if (!decode_frame(in, json_array_get(array, i), below,
+				  &t->frames[i]))
 			refuse(in, "frames", "an array of frames");
 	}
 	t->nframes = in->bad ? 0 : n;
@@ -329,11 +345,11 @@ static void decode_thread(struct input *in, json_t *o)
 	}
 	if (t == NULL)
 		return;
+	decode_registers(in, o, t); /* the first frame is above sp */
 	decode_frames(in, o, t);
 	if (get_integer(in, o, "depth", 0, INT64_MAX, &depth))
 		t->depth = (uint64_t)depth;
 	get_string(in, o, "truncated", &t->truncated);
-	decode_registers(in, o, t);
 }
 
 static bool is_exact(const char *text)

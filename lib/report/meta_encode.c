@@ -156,14 +156,27 @@ static json_t *signal_object(struct builder *b)
 	return o;
 }
 
-/* An array, not an object: a hundred threads have thousands of frames. */
-static json_t *frame_array(struct builder *b, const struct frame *f)
+/* Threads that wait in the same place differ in the addresses of their frames
+ * and not in the distances between them, which therefore cost next to nothing
+ * once packed. */
+static json_t *cfa(uint64_t address, uint64_t below)
+{
+	if (below == 0 || address < below ||
+	    address - below > META_MAX_DISTANCE)
+		return hex(address);
+	return json_integer((json_int_t)(address - below));
+}
+
+/* An array, not an object: a hundred threads have thousands of frames. BELOW
+ * is the CFA of the frame before. */
+static json_t *frame_array(struct builder *b, const struct frame *f,
+			   uint64_t below)
 {
 	json_t *array = json_array();
 	const char *trust = trust_name(f->trust);
 
 	add(b, array, hex(f->pc));
-	add(b, array, hex(f->cfa));
+	add(b, array, cfa(f->cfa, below));
 	add(b, array, json_integer(f->module));
 	add(b, array, string_or_null(trust));
 	return array;
@@ -203,7 +216,9 @@ static json_t *thread_object(struct builder *b, const struct thread *t)
 	}
 	b->frames_left -= n;
 	for (size_t i = 0; i < n; i++)
-		add(b, frames, frame_array(b, &t->frames[i]));
+		add(b, frames, frame_array(b, &t->frames[i],
+					   i > 0 ? t->frames[i - 1].cfa :
+						   thread_sp(t)));
 	put(b, o, "tid", json_integer(t->tid));
 	put(b, o, "frames", frames);
 	put(b, o, "depth", json_integer((json_int_t)t->depth));

@@ -193,15 +193,23 @@ static void put_threads(struct encoder *e)
 	end_stream(e, STREAM_THREADS, rva);
 }
 
+/* Threads of one name, as those of a pool are, share its string. */
 static void put_names(struct encoder *e, uint32_t *names)
 {
+	const struct thread *threads = e->report->threads;
 	uint32_t rva, count = 0;
+	size_t last = 0; /* thread whose name was written last */
 
 	for (size_t i = 0; i < e->report->nthreads; i++) {
-		if (e->report->threads[i].name == NULL)
+		if (threads[i].name == NULL)
 			continue;
-		names[i] = put_string(e, e->report->threads[i].name);
-		count++;
+		if (count++ > 0 &&
+		    strcmp(threads[i].name, threads[last].name) == 0) {
+			names[i] = names[last];
+			continue;
+		}
+		names[i] = put_string(e, threads[i].name);
+		last = i;
 	}
 	if (count == 0)
 		return;

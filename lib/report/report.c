@@ -108,6 +108,13 @@ char *report_string(struct report *report, const char *text, size_t len)
 	return copy;
 }
 
+uint64_t thread_sp(const struct thread *thread)
+{
+	if (!(thread->registers.valid >> R_RSP & 1))
+		return 0;
+	return thread->registers.value[R_RSP];
+}
+
 const struct thread *report_crashed_thread(const struct report *report)
 {
 	for (size_t i = 0; i < report->nthreads; i++) {

@@ -175,6 +175,9 @@ void *report_alloc(struct report *report, size_t size);
 void *report_copy(struct report *report, const void *bytes, size_t len);
 char *report_string(struct report *report, const char *text, size_t len);
 
+/* THREAD's stack pointer; 0 where it is not known. */
+uint64_t thread_sp(const struct thread *thread);
+
 /* The thread that crashed, or NULL. */
 const struct thread *report_crashed_thread(const struct report *report);
 

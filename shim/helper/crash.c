@@ -323,6 +323,20 @@ static size_t code_ranges(const struct crash *crash,
 	return n;
 }
 
+/* Above the frame of the function that a thread began with lie its TLS and its
+ * TCB: nothing to unwind, and half of the bytes of one that waits. */
+static void cut_stack(struct thread *thread)
+{
+	const struct frame *last = thread->frames + thread->nframes - 1;
+	uint64_t start = thread->stack.address;
+
+	if (thread->crashed || thread->truncated || !thread->nframes ||
+	    last->trust > TRUST_SIGFRAME || last->cfa <= start)
+		return;
+	if (last->cfa - start < thread->stack.len)
+		thread->stack.len = last->cfa - start;
+}
+
 static void walk_threads(struct unwind *unwind, struct report *report)
 {
 	static struct frame frames[MAX_FRAMES];
@@ -341,6 +355,7 @@ static void walk_threads(struct unwind *unwind, struct report *report)
 		thread->nframes = thread->frames ? result.nframes : 0;
 		thread->depth = result.depth;
 		thread->truncated = result.truncated;
+		cut_stack(thread);
 	}
 }
 

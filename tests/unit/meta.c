@@ -90,6 +90,8 @@ static void refuses_wrong_frames(void)
 		"[\"0x1\",\"0x2\",0,\"cfi\",1]", "[\"0x1\",\"0x2\",3,\"cfi\"]",
 		"[\"0x1\",\"0x2\",-2,\"cfi\"]", "[\"0x1\",\"0x2\",0,\"luck\"]",
 		"[1,\"0x2\",0,\"cfi\"]", "[\"0x1\",\"0x2\",4294967296,\"cfi\"]",
+		"[\"0x1\",-1,0,\"cfi\"]", "[\"0x1\",1073741825,0,\"cfi\"]",
+		"[\"0x1\",1.5,0,\"cfi\"]", "[\"0x1\",null,0,\"cfi\"]",
 	};
 	char json[256];
 
@@ -118,6 +120,30 @@ static bool decodes_frames(size_t n, struct error *err)
 	ok = decodes((const char *)w.bytes, w.len, err);
 	writer_fini(&w);
 	return ok;
+}
+
+/* The first from sp, which the JSON may be the one to know. */
+static void reads_a_cfa_by_its_distance(void)
+{
+	static const char json[] =
+		"{\"threads\":[{\"tid\":7,"
+		"\"registers\":{\"rsp\":\"0x1000\"},\"frames\":["
+		"[\"0x1\",16,0,\"context\"],[\"0x1\",0,0,\"cfi\"],"
+		"[\"0x1\",1073741824,0,\"cfi\"],[\"0x1\",\"0x20\",0,\"cfi\"],"
+		"[\"0x1\",8,0,\"cfi\"],[\"0x1\",\"0x0\",0,\"cfi\"],"
+		"[\"0x1\",8,0,\"cfi\"]]}]}";
+	static const uint64_t cfas[] = { 0x1010, 0x1010, 0x40001010, 0x20,
+					 0x28, 0, 0 };
+	struct error err = { ERR_NONE, "" };
+	struct report report;
+
+	make(&report);
+	if (CHECK(meta_decode(json, sizeof(json) - 1, &report, &err)) &&
+	    CHECK_NUMBER(report.threads[0].nframes, 7)) {
+		for (size_t i = 0; i < 7; i++)
+			CHECK_NUMBER(report.threads[0].frames[i].cfa, cfas[i]);
+	}
+	report_free(&report);
 }
 
 static void holds_to_the_limit_of_frames(void)
@@ -243,6 +269,8 @@ int main(void)
 		{ "text that is wrong in itself is refused",
 		  refuses_wrong_text },
 		{ "frames that are wrong are refused", refuses_wrong_frames },
+		{ "a frame's CFA may be the distance from the one below",
+		  reads_a_cfa_by_its_distance },
 		{ "frames above the limit are refused",
 		  holds_to_the_limit_of_frames },
 		{ "unknown keys, threads and nulls are ignored",
