@@ -65,6 +65,7 @@ ZONE_SRCS = \
 	shim/signal/witness.c
 
 SHIM_SRCS = \
+	shim/annotate.c \
 	shim/interpose/altstack.c \
 	shim/interpose/name.c \
 	shim/interpose/sigaction.c \
@@ -77,6 +78,7 @@ HELPER_SRCS = \
 	shim/helper/crash.c \
 	shim/helper/main.c \
 	shim/helper/message.c \
+	shim/helper/notes.c \
 	shim/helper/registers_x86_64.c \
 	shim/helper/stacks.c
 
@@ -388,6 +390,8 @@ install: all
 	install -m 755 $(B)/epitaph $(B)/epitaphd $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/epitaph-helper $(B)/libepitaph.so \
 		$(DESTDIR)$(PREFIX)/lib/epitaph
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/epitaph.h $(DESTDIR)$(PREFIX)/include
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in epitaphd.service epitaph-flush.service; do \
 		sed 's|/usr/bin/|$(PREFIX)/bin/|' docs/packaging/$$unit \

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
+#include "annotate.h"
 #include "resolve.h"
 #include "settings.h"
 #include "signal/zone.h"
@@ -132,6 +133,7 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 	if (!read_auxv(find_auxv(environment)) || !settings_read(environment))
 		return;
 	settings_unfollow(environment);
+	zone.record.board = annotate_address();
 	zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
 	prepare_fork();
 	prepare_stacks();

@@ -307,6 +307,15 @@ static void print_tags(FILE *to, const char *label, json_t *tags)
 	}
 }
 
+static void print_crumbs(FILE *to, const json_t *crumbs)
+{
+	const json_t *crumb;
+	size_t i;
+
+	json_array_foreach(crumbs, i, crumb)
+		print_field(to, i ? "" : "trail", json_string_value(crumb));
+}
+
 static void print_host(FILE *to, const json_t *host)
 {
 	const char *name = text_of(host, "name");
@@ -343,6 +352,7 @@ static void print_header(FILE *to, const json_t *document,
 	print_field(to, "release", text_of(process, "release"));
 	print_tags(to, "tag", json_object_get(process, "tags"));
 	print_tags(to, "note", json_object_get(document, "annotations"));
+	print_crumbs(to, json_object_get(document, "breadcrumbs"));
 	print_field(to, "id", text_of(document, "id"));
 	if (tier > 1) {
 		fprintf(to, "%-9s%lld%s", "tier", (long long)tier,

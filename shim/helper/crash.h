@@ -39,6 +39,9 @@ void crash_conclude(const struct crash *crash, struct report *report);
 /* message.c: the text with which libc aborted, in REPORT's arena, or NULL. */
 const char *crash_message(struct crash *crash, struct report *report);
 
+/* notes.c: what the program wrote by epitaph.h, into REPORT. */
+void crash_notes(struct crash *crash, struct report *report);
+
 /* registers_x86_64.c: as the kernel lays them out, to ours. */
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 			  uint64_t fs_base, struct registers *out);

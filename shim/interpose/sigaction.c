@@ -5,6 +5,7 @@
  * context of the program, signal handlers included. */
 #include <stddef.h>
 
+#include "../annotate.h"
 #include "../preload.h"
 #include "../signal/zone.h"
 
@@ -120,9 +121,11 @@ static signal_handler_fn *wrap_signal(struct real *function, int sig,
 {
 	real_signal_fn *real = (real_signal_fn *)real_address(function);
 	int i = row_of(sig);
-	signal_handler_fn *result;
+	signal_handler_fn *result = annotate_answer(sig, handler);
 	uint64_t before;
 
+	if (result)
+		return result;
 	if (i < 0)
 		return real(sig, handler);
 	before = lock_row(i);

@@ -62,6 +62,7 @@ struct crash_record {
 	uint32_t size;
 	uint64_t main_stack_end; /* address of the argc word */
 	uint64_t auxv;           /* address */
+	uint64_t board;          /* address of epitaph.h's annotations */
 	int64_t started_ns;      /* CLOCK_BOOTTIME when the shim was loaded */
 
 	char id[40];

@@ -19,6 +19,7 @@ def test_install():
                    if path.is_file())
     assert found == [
         "usr/bin/epitaph", "usr/bin/epitaphd",
+        "usr/include/epitaph.h",
         "usr/lib/epitaph/epitaph-helper", "usr/lib/epitaph/libepitaph.so",
         "usr/lib/systemd/system/epitaph-flush.service",
         "usr/lib/systemd/system/epitaph-flush.timer",
