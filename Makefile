@@ -378,6 +378,11 @@ bench: all $(B)/bench/death $(B)/bench/die $(B)/bench/empty.so \
 		$(B)/bench/spawn
 	@tests/bench/run
 
+# As long as it takes: SOAK = what tests/soak --help says.
+SOAK =
+soak: all crashers
+	@tests/soak $(SOAK)
+
 fresh:
 	@scripts/setup fresh
 	@tests/fresh
@@ -445,4 +450,4 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh fuzz fuzz-seeds install lint unit
+	crashers demo fresh fuzz fuzz-seeds install lint soak unit
