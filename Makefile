@@ -212,6 +212,17 @@ KNOWN = \
 	$(B)/crashers/rebuilt/known \
 	$(B)/crashers/rebuilt/libknown.so
 
+BENCH_PROGRAMS = \
+	$(B)/bench/create \
+	$(B)/bench/death \
+	$(B)/bench/die \
+	$(B)/bench/die-modules \
+	$(B)/bench/empty.so \
+	$(B)/bench/glog.so \
+	$(B)/bench/handled \
+	$(B)/bench/spawn \
+	$(B)/bench/spin
+
 PROGRAMS = \
 	$(B)/epitaph \
 	$(B)/epitaph-helper \
@@ -340,6 +351,17 @@ $(B)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
 
+# The same program with libraries enough to make 25 modules.
+$(B)/bench/die-modules: tests/bench/die.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $< \
+		-Wl,--no-as-needed -lmicrohttpd -ldw -lsqlite3 -ljansson \
+		-lseccomp -lmd -lstdc++
+
+$(B)/bench/glog.so: tests/bench/glog.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) -O2 -g $(DEPS) -fPIC -shared -o $@ $< -lglog
+
 # The least that can be preloaded, to measure the shim's start against.
 $(B)/bench/empty.so: tests/bench/empty.c Makefile
 	@mkdir -p $(@D)
@@ -374,8 +396,9 @@ demo:
 	@$(SUBMAKE) all crashers
 	@scripts/demo
 
-bench: all $(B)/bench/death $(B)/bench/die $(B)/bench/empty.so \
-		$(B)/bench/spawn
+bench:
+	@scripts/setup bench
+	@$(SUBMAKE) all $(BENCH_PROGRAMS)
 	@tests/bench/run
 
 # As long as it takes: SOAK = what tests/soak --help says.

@@ -1,0 +1,47 @@
+/* What a thread's creation costs, its end and the wait for it included:
+ *
+ *     create BATCHES
+ *
+ * Prints the time of one in nanoseconds, a line for each batch. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { THREADS = 200 };
+
+static void *nothing(void *unused)
+{
+	return unused;
+}
+
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static double batch(void)
+{
+	double started = now_ns();
+	pthread_t thread;
+
+	for (int i = 0; i < THREADS; i++) {
+		if (pthread_create(&thread, NULL, nothing, NULL) != 0)
+			exit(1);
+		pthread_join(thread, NULL);
+	}
+	return (now_ns() - started) / THREADS;
+}
+
+int main(int argc, char **argv)
+{
+	int batches = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1;
+
+	batch();
+	for (int i = 0; i < batches; i++)
+		printf("%.1f\n", batch());
+	return 0;
+}
