@@ -56,6 +56,7 @@ ZONE_SRCS = \
 	shim/signal/arch_x86_64.c \
 	shim/signal/capture.c \
 	shim/signal/dispatch.c \
+	shim/signal/frame_x86_64.c \
 	shim/signal/handler.c \
 	shim/signal/mem.c \
 	shim/signal/release.c \
@@ -67,7 +68,9 @@ ZONE_SRCS = \
 SHIM_SRCS = \
 	shim/annotate.c \
 	shim/interpose/altstack.c \
+	shim/interpose/mask.c \
 	shim/interpose/name.c \
+	shim/interpose/process.c \
 	shim/interpose/sigaction.c \
 	shim/interpose/thread.c \
 	shim/preload.c \
@@ -202,6 +205,7 @@ FUZZ_TARGETS = \
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
+	masks \
 	menu \
 	stacks
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "annotate.h"
+#include "interpose/interpose.h"
 #include "resolve.h"
 #include "settings.h"
 #include "signal/zone.h"
@@ -63,6 +64,7 @@ static void install_handlers(void)
 
 		if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) < 0)
 			continue;
+		note_action(sig, action);
 		install_action(sig, action);
 	}
 }
@@ -89,12 +91,13 @@ static bool read_auxv(const Elf64_auxv_t *auxv)
 			phnum = auxv->a_un.a_val;
 		else if (auxv->a_type == AT_SECURE)
 			secure = auxv->a_un.a_val;
-		else if (auxv->a_type == 51 /* AT_MINSIGSTKSZ */ &&
-			 auxv->a_un.a_val > ZONE_ALTSTACK / 2)
-			zone.altstack_bytes =
-				(uint32_t)(auxv->a_un.a_val * 2 + ZONE_PAGE) &
-				~(uint32_t)(ZONE_PAGE - 1);
+		else if (auxv->a_type == 51 /* AT_MINSIGSTKSZ */)
+			zone.frame_bytes = (uint32_t)auxv->a_un.a_val;
 	}
+	if (zone.frame_bytes > ZONE_ALTSTACK / 2)
+		zone.altstack_bytes =
+			(zone.frame_bytes * 2 + ZONE_PAGE) &
+			~(uint32_t)(ZONE_PAGE - 1);
 	resolve_init(phdr, phnum);
 	return !secure;
 }

@@ -138,7 +138,7 @@ static const struct link_map *own_map(void)
 	return map;
 }
 
-uintptr_t resolve_next(const char *name)
+uintptr_t resolve_sized(const char *name, size_t *len_out)
 {
 	const struct link_map *map = own_map();
 
@@ -152,10 +152,19 @@ uintptr_t resolve_next(const char *name)
 			i = find_gnu(&o, name);
 		else if (o.hash)
 			i = find_sysv(&o, name);
-		if (i)
-			return map->l_addr + o.symbols[i].st_value;
+		if (!i)
+			continue;
+		*len_out = o.symbols[i].st_size;
+		return map->l_addr + o.symbols[i].st_value;
 	}
 	return 0;
+}
+
+uintptr_t resolve_next(const char *name)
+{
+	size_t len;
+
+	return resolve_sized(name, &len);
 }
 
 const char *resolve_own_path(void)

@@ -4,6 +4,7 @@
 #ifndef EPITAPH_SHIM_RESOLVE_H
 #define EPITAPH_SHIM_RESOLVE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Find the list of loaded objects from the program headers at PHDR (AT_PHDR,
@@ -13,6 +14,9 @@ void resolve_init(uintptr_t phdr, uintptr_t count);
 /* Address of the default version of function NAME in the first object loaded
  * after ours that defines it; 0 if there is none. */
 uintptr_t resolve_next(const char *name);
+
+/* The same, and the function's length. */
+uintptr_t resolve_sized(const char *name, size_t *len_out);
 
 /* Path of our own shared object, as the linker knows it; NULL if unknown. */
 const char *resolve_own_path(void);

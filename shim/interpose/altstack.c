@@ -12,19 +12,6 @@ EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old);
 
 static struct real real_sigaltstack = { .name = "sigaltstack" };
 
-static bool is_ours(const void *stack)
-{
-	uint32_t n = atomic_load(&zone.nslots);
-
-	if (stack == zone_stacks.alternate)
-		return true;
-	for (uint32_t i = 0; i < n; i++) {
-		if (zone.slots[i].stack && stack == (void *)zone.slots[i].stack)
-			return true;
-	}
-	return false;
-}
-
 /* The stack that we gave the calling thread: the main thread's is static, and
  * after a fork it is free for whichever thread goes on. False for a thread
  * that we did not see start. */
@@ -44,20 +31,56 @@ static bool own_stack(stack_t *stack_out)
 	return true;
 }
 
+/* A stack that no signal frame fits on: the kernel takes it, and fails later.
+ * Ours stays in its place, so that a crash is seen, and the program is told
+ * that it has its own. Yields the program's, as it was, in *BEFORE_OUT. */
+static bool set_small(const stack_t *wanted, stack_t *before_out)
+{
+	int i = slot_current();
+	struct thread_slot *slot = i < 0 ? NULL : &zone.slots[i];
+	bool small = wanted && !(wanted->ss_flags & SS_DISABLE) &&
+		     wanted->ss_size < zone.frame_bytes;
+
+	*before_out = (stack_t){ .ss_flags = SS_DISABLE };
+	if (!slot && small) {
+		i = slot_take();
+		if (i < 0)
+			return false;
+		slot_own(i, (int32_t)sys0(gettid), thread_pointer());
+		slot = &zone.slots[i];
+	}
+	if (slot && slot->small)
+		*before_out = (stack_t){ .ss_sp = (void *)slot->small,
+					 .ss_size = slot->small_bytes };
+	if (small) {
+		slot->small_bytes = wanted->ss_size;
+		slot->small = (uintptr_t)wanted->ss_sp;
+		atomic_store(&zone.masked, 1);
+	} else if (slot && wanted) {
+		slot->small = 0;
+	}
+	return small;
+}
+
 EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 {
 	real_sigaltstack_fn *real =
 		(real_sigaltstack_fn *)real_address(&real_sigaltstack);
-	stack_t wanted, own;
+	stack_t wanted, own, before;
+	bool known = zone.ready && ss && !notice_fork() &&
+		copy_safely((uint64_t)(uintptr_t)ss, &wanted,
+			    sizeof(wanted)) == sizeof(wanted);
 	int result;
 
-	if (zone.ready && ss &&
-	    copy_safely((uint64_t)(uintptr_t)ss, &wanted, sizeof(wanted)) ==
-		    sizeof(wanted) &&
-	    (wanted.ss_flags & SS_DISABLE) && own_stack(&own))
+	if (known && (wanted.ss_flags & SS_DISABLE) && own_stack(&own))
 		ss = &own;
 	result = real(ss, old);
-	if (result == 0 && old && zone.ready && is_ours(old->ss_sp))
-		*old = (stack_t){ .ss_flags = SS_DISABLE };
-	return result;
+	if (result || !zone.ready)
+		return result;
+	/* The kernel has found nothing wrong with it. */
+	if (set_small(known ? &wanted : NULL, &before) && own_stack(&own))
+		real(&own, NULL);
+	if (old && is_own_stack(old->ss_sp))
+		*old = before;
+	return 0;
 }

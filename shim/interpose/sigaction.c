@@ -7,7 +7,9 @@
 
 #include "../annotate.h"
 #include "../preload.h"
+#include "../resolve.h"
 #include "../signal/zone.h"
+#include "interpose.h"
 
 typedef int real_sigaction_fn(int, const struct sigaction *,
 			      struct sigaction *);
@@ -16,15 +18,31 @@ typedef signal_handler_fn *real_signal_fn(int, signal_handler_fn *);
 
 EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 		     struct sigaction *restrict old);
+EXPORT int __sigaction(int sig, const struct sigaction *restrict act,
+		       struct sigaction *restrict old);
 EXPORT signal_handler_fn *signal(int sig, signal_handler_fn *handler);
 EXPORT signal_handler_fn *bsd_signal(int sig, signal_handler_fn *handler);
 EXPORT signal_handler_fn *ssignal(int sig, signal_handler_fn *handler);
 EXPORT signal_handler_fn *sysv_signal(int sig, signal_handler_fn *handler);
 EXPORT signal_handler_fn *__sysv_signal(int sig, signal_handler_fn *handler);
+EXPORT signal_handler_fn *sigset(int sig, signal_handler_fn *handler);
+EXPORT int sigignore(int sig);
+EXPORT int siginterrupt(int sig, int interrupt);
+
+typedef int real_siginterrupt_fn(int, int);
 
 static struct real real_sigaction = { .name = "sigaction" };
 static struct real real_signal = { .name = "signal" };
 static struct real real_sysv_signal = { .name = "sysv_signal" };
+static struct real real_sigset = { .name = "sigset" };
+static struct real real_sigignore = { .name = "sigignore" };
+static struct real real_siginterrupt = { .name = "siginterrupt" };
+
+enum { SIGNALS = 64 };
+
+/* What was left out of the mask of each signal that we do not claim: a fault in
+ * its handler is to reach us. */
+static uint64_t left_out[SIGNALS + 1];
 
 /* The row of SIG, or -1 where it is none of our business: a child of vfork has
  * actions of its own, but its parent's table, and leaves that alone. */
@@ -58,14 +76,38 @@ static void unlock_row(int i, uint64_t before)
 	sys4(rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET);
 }
 
+/* Where libc's abort() is: what it raises ends the process in the end, whatever
+ * the program's action is. */
+static void find_abort(void)
+{
+	size_t len = 0;
+	uintptr_t start;
+
+	if (zone.abort_end)
+		return;
+	start = resolve_sized("abort", &len);
+	zone.abort_start = start;
+	zone.abort_end = start + len;
+}
+
+void note_action(int sig, const struct kernel_action *action)
+{
+	if (action->handler == (uintptr_t)SIG_IGN)
+		atomic_store(&zone.ignored, 1);
+	if (sig == SIGABRT && action->handler != (uintptr_t)SIG_DFL)
+		find_abort();
+}
+
 /* After libc has installed the program's action for claimed signal I, keep
  * what the kernel now has and put ours in its place. */
 static void adopt(int i, int sig)
 {
 	struct kernel_action *action = &zone.actions[i].action;
 
-	if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) == 0)
-		install_action(sig, action);
+	if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) < 0)
+		return;
+	note_action(sig, action);
+	install_action(sig, action);
 }
 
 static void export_action(const struct kernel_action *from,
@@ -87,8 +129,52 @@ static struct kernel_action current_action(int i)
 	return action;
 }
 
-EXPORT int sigaction(int sig, const struct sigaction *restrict act,
-		     struct sigaction *restrict old)
+/* A signal that is not ours, or the child of a vfork. There our handler is what
+ * the kernel has, and the parent's table what the program knows. */
+static int pass_on(real_sigaction_fn *real, int sig,
+		   const struct sigaction *act, struct sigaction *old)
+{
+	int i = zone.ready ? claimed_index(sig) : -1;
+	struct kernel_action known;
+	int result = real(sig, act, old);
+
+	if (i >= 0 && result == 0 && old &&
+	    (uintptr_t)old->sa_sigaction == (uintptr_t)crash_handler) {
+		known = zone.actions[i].action;
+		export_action(&known, old);
+	}
+	return result;
+}
+
+static int set_unclaimed(real_sigaction_fn *real, int sig,
+			 const struct sigaction *act, struct sigaction *old)
+{
+	uint64_t before = left_out[sig], blocked = 0, mask;
+	struct sigaction open;
+	int result;
+
+	if (act) {
+		open = *act;
+		zone_copy(&mask, &open.sa_mask, sizeof(mask));
+		blocked = mask & fault_mask();
+		mask &= ~blocked;
+		zone_copy(&open.sa_mask, &mask, sizeof(mask));
+	}
+	result = real(sig, act ? &open : NULL, old);
+	if (result)
+		return result;
+	if (act && blocked != before && !notice_fork())
+		left_out[sig] = blocked;
+	if (old && before) {
+		zone_copy(&mask, &old->sa_mask, sizeof(mask));
+		mask |= before;
+		zone_copy(&old->sa_mask, &mask, sizeof(mask));
+	}
+	return 0;
+}
+
+static int set_action(int sig, const struct sigaction *act,
+		      struct sigaction *old)
 {
 	real_sigaction_fn *real =
 		(real_sigaction_fn *)real_address(&real_sigaction);
@@ -97,8 +183,12 @@ EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 	uint64_t before;
 	int result;
 
-	if (i < 0)
+	if (!zone.ready || sig < 1 || sig > SIGNALS)
 		return real(sig, act, old);
+	if (i < 0 && claimed_index(sig) < 0)
+		return set_unclaimed(real, sig, act, old);
+	if (i < 0)
+		return pass_on(real, sig, act, old);
 	if (!act) {
 		previous = current_action(i);
 		if (old)
@@ -116,6 +206,18 @@ EXPORT int sigaction(int sig, const struct sigaction *restrict act,
 	return result;
 }
 
+EXPORT int sigaction(int sig, const struct sigaction *restrict act,
+		     struct sigaction *restrict old)
+{
+	return set_action(sig, act, old);
+}
+
+EXPORT int __sigaction(int sig, const struct sigaction *restrict act,
+		       struct sigaction *restrict old)
+{
+	return set_action(sig, act, old);
+}
+
 static signal_handler_fn *wrap_signal(struct real *function, int sig,
 				      signal_handler_fn *handler)
 {
@@ -126,8 +228,17 @@ static signal_handler_fn *wrap_signal(struct real *function, int sig,
 
 	if (result)
 		return result;
-	if (i < 0)
-		return real(sig, handler);
+	if (i < 0) {
+		result = real(sig, handler);
+		if (result != SIG_ERR && sig > 0 && sig <= SIGNALS &&
+		    left_out[sig] && !notice_fork())
+			left_out[sig] = 0;
+		if (zone.ready && claimed_index(sig) >= 0 &&
+		    (uintptr_t)result == (uintptr_t)crash_handler)
+			result = (signal_handler_fn *)zone
+				.actions[claimed_index(sig)].action.handler;
+		return result;
+	}
 	before = lock_row(i);
 	result = real(sig, handler);
 	if (result != SIG_ERR) {
@@ -161,4 +272,58 @@ EXPORT signal_handler_fn *sysv_signal(int sig, signal_handler_fn *handler)
 EXPORT signal_handler_fn *__sysv_signal(int sig, signal_handler_fn *handler)
 {
 	return wrap_signal(&real_sysv_signal, sig, handler);
+}
+
+/* As libc does it, of parts that we have. */
+EXPORT signal_handler_fn *sigset(int sig, signal_handler_fn *handler)
+{
+	real_signal_fn *real = (real_signal_fn *)real_address(&real_sigset);
+	struct sigaction action = { .sa_handler = handler }, previous;
+	bool hold = handler == SIG_HOLD;
+	uint64_t own;
+	sigset_t set = { 0 }, old;
+
+	if (row_of(sig) < 0)
+		return real(sig, handler);
+	own = 1ull << (sig - 1);
+	zone_copy(&set, &own, sizeof(own));
+	if (set_action(sig, hold ? NULL : &action, &previous))
+		return SIG_ERR;
+	if (change_mask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, &old))
+		return SIG_ERR;
+	zone_copy(&own, &old, sizeof(own));
+	return own & 1ull << (sig - 1) ? SIG_HOLD : previous.sa_handler;
+}
+
+EXPORT int sigignore(int sig)
+{
+	int (*real)(int) = (int (*)(int))real_address(&real_sigignore);
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	return row_of(sig) < 0 ? real(sig) : set_action(sig, &action, NULL);
+}
+
+/* libc also remembers the wish, for signal(); what it tells the kernel is then
+ * about our action, and undone. */
+EXPORT int siginterrupt(int sig, int interrupt)
+{
+	real_siginterrupt_fn *real = (real_siginterrupt_fn *)
+		real_address(&real_siginterrupt);
+	int i = row_of(sig), result;
+	struct kernel_action *action;
+	uint64_t before;
+
+	if (i < 0)
+		return real(sig, interrupt);
+	action = &zone.actions[i].action;
+	before = lock_row(i);
+	result = real(sig, interrupt);
+	if (result == 0) {
+		action->flags &= ~(uint64_t)SA_RESTART;
+		if (!interrupt)
+			action->flags |= SA_RESTART;
+		install_action(sig, action);
+	}
+	unlock_row(i, before);
+	return result;
 }

@@ -9,6 +9,7 @@
 
 #include "../preload.h"
 #include "../signal/zone.h"
+#include "interpose.h"
 
 typedef int real_pthread_create_fn(pthread_t *, const pthread_attr_t *,
 				   void *(*)(void *), void *);
@@ -91,6 +92,7 @@ static struct thread_slot *prepare(uintptr_t start, void *argument)
 		slot_free(i);
 		return NULL;
 	}
+	inherit_mask(slot);
 	slot->start = start;
 	slot->argument = (uintptr_t)argument;
 	return slot;

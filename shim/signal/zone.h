@@ -68,6 +68,15 @@ struct thread_slot {
 	uintptr_t thread;   /* its pthread_t */
 	char name[16];
 	uint32_t fault;     /* index into zone.faults; 0: none */
+	/* Signals that the program has blocked, and that we keep unblocked so
+	 * that a fault reaches us; of these, the ones that are blocked for
+	 * real after all, because one was sent; and the real mask that the
+	 * thread had when this was last true. */
+	uint64_t mask, held, seen;
+	/* The program's alternate stack where it is too small for a signal
+	 * frame, and ours is in its place. */
+	uintptr_t small;
+	size_t small_bytes;
 };
 
 /* What comes first. */
@@ -79,6 +88,10 @@ struct zone {
 	_Atomic int32_t pid;
 	_Atomic uint32_t *wiped; /* 0 after a fork, shared after a vfork */
 	uint32_t altstack_bytes;
+	uint32_t frame_bytes; /* AT_MINSIGSTKSZ */
+	_Atomic uint32_t masked;  /* 1: some thread has, or had, a mask */
+	_Atomic uint32_t ignored; /* 1: some action is, or was, SIG_IGN */
+	uintptr_t abort_start, abort_end; /* libc's function, once needed */
 	_Atomic int32_t claim;   /* tid of the crashing thread, or 0 */
 	_Atomic uint32_t gate;   /* enum gate; a futex */
 	_Atomic uint32_t written; /* 1: the record is whole; a futex */
@@ -134,8 +147,9 @@ void zone_restorer(void) __asm__("__restore_rt");
 int claimed_index(int sig);
 /* The signal of claimed index I. */
 int claimed_signal(int i);
-/* All claimed signals, as the kernel's bits. */
-uint64_t claimed_mask(void);
+/* The claimed signals that a fault can raise, all but SIGABRT, as the kernel's
+ * bits: those that are never blocked without need. */
+uint64_t fault_mask(void);
 /* Make the kernel's action for SIG fit what the program believes, ACTION:
  * ours, with its mask and flags where it has a handler. Returns -errno. */
 long install_action(int sig, const struct kernel_action *action);
@@ -161,6 +175,13 @@ size_t copy_safely(uint64_t address, void *to, size_t len);
 
 /* The slot of thread TID; -1 if it has none. */
 int slot_find(int32_t tid);
+/* The slot of the calling thread; -1 if it has none. */
+int slot_current(void);
+/* The slot of the thread with thread pointer THREAD, preferably of one that
+ * lives; -1 if there is none. */
+int slot_of_pointer(uintptr_t thread);
+/* Whether the alternate stack at STACK is one of ours. */
+bool is_own_stack(const void *stack);
 /* A free slot, marked as taken, or -1. Reuses that of a thread that is gone. */
 int slot_take(void);
 /* Enter the calling thread, TID, into SLOT, with its name and its pthread_t,
@@ -204,6 +225,20 @@ void rewind_context(int sig, const siginfo_t *si, ucontext_t *context);
 /* True where CONTEXT is at the instruction by which abort() dies when nothing
  * else helped. */
 bool at_abort_trap(const ucontext_t *context);
+
+/* frame_x86_64.c */
+
+/* The calling thread's pointer to its control block. */
+uintptr_t thread_pointer(void);
+/* Copy the signal frame around CONTEXT to below the stack pointer that was
+ * interrupted, and yield its context; HIDE_STACK: one that knows of no
+ * alternate stack. NULL where there is no room. */
+ucontext_t *move_frame(const ucontext_t *context, bool hide_stack);
+/* The siginfo in the frame of CONTEXT. */
+siginfo_t *frame_siginfo(ucontext_t *context);
+/* Jump to HANDLER with the frame of CONTEXT as its stack. Does not return. */
+void enter_frame(int sig, siginfo_t *si, ucontext_t *context,
+		 uintptr_t handler);
 
 /* release.c */
 
