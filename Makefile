@@ -227,6 +227,12 @@ BENCH_PROGRAMS = \
 	$(B)/bench/spawn \
 	$(B)/bench/spin
 
+# What is planted into the shim's zone: tests/zone/plant_NAME.c each.
+PLANTS = \
+	call \
+	handler \
+	witness
+
 PROGRAMS = \
 	$(B)/epitaph \
 	$(B)/epitaph-helper \
@@ -246,6 +252,10 @@ SHIM_FLAGS = $(STD) $(WARN) $(DEPS) -fPIC -ffreestanding -fno-builtin \
 	-fasynchronous-unwind-tables
 ZONE_FLAGS = $(SHIM_FLAGS) -fno-jump-tables -Wframe-larger-than=1024 \
 	-foptimize-sibling-calls
+SHIM_LDFLAGS = -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
+	-Wl,-z,noseparate-code -Wl,-z,defs \
+	-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
+	-Wl,--version-script=shim/exports.map
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 
@@ -298,10 +308,7 @@ $(B)/asan/%.o: %.c Makefile
 
 $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $(filter %.o,$^) \
-		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
-		-Wl,-z,noseparate-code -Wl,-z,defs \
-		-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
-		-Wl,--version-script=shim/exports.map
+		$(SHIM_LDFLAGS)
 
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
@@ -373,7 +380,28 @@ $(B)/bench/empty.so: tests/bench/empty.c Makefile
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
 		-Wl,--hash-style=both
 
-crashers: $(CRASHER_BINS) $(KNOWN) $(B)/test/mkreport
+# The shim with something wrong in its zone, for the trap to find.
+PLANTED_LIBS = $(patsubst %,$(B)/test/plant_%.so,$(PLANTS))
+WRAP_handler = complete_record
+WRAP_witness = stop_threads
+WRAP_call = stop_threads
+
+$(B)/obj/tests/zone/plant_%.o: tests/zone/plant_%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(ZONE_FLAGS) -fno-plt -c -o $@ $<
+
+$(PLANTED_LIBS): $(B)/test/plant_%.so: $(B)/obj/tests/zone/plant_%.o \
+		$(call objs,$(ZONE_SRCS) $(SHIM_SRCS))
+	@mkdir -p $(@D)
+	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $^ $(SHIM_LDFLAGS) \
+		-Wl,--wrap=$(WRAP_$*)
+
+$(B)/test/trap: tests/zone/trap.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -o $@ $<
+
+crashers: $(CRASHER_BINS) $(KNOWN) $(B)/test/mkreport $(B)/test/trap \
+		$(PLANTED_LIBS)
 
 # What needs packages comes in two steps, so that a machine with nothing but
 # make can do it: install them, then start over with a compiler there.
