@@ -19,13 +19,16 @@ REPORT_SRCS = \
 	lib/report/fingerprint.c \
 	lib/report/funcname.c \
 	lib/report/gzip.c \
+	lib/report/instruction_x86_64.c \
 	lib/report/meta_decode.c \
 	lib/report/meta_encode.c \
 	lib/report/minidump_decode.c \
 	lib/report/minidump_encode.c \
+	lib/report/reason.c \
 	lib/report/report.c \
 	lib/report/semantic.c \
 	lib/report/siginfo.c \
+	lib/report/syscalls_x86_64.c \
 	lib/report/utf.c \
 	lib/report/uuid.c
 
@@ -83,6 +86,7 @@ HELPER_SRCS = \
 	shim/helper/message.c \
 	shim/helper/notes.c \
 	shim/helper/registers_x86_64.c \
+	shim/helper/sender.c \
 	shim/helper/stacks.c
 
 COLLECTOR_SRCS = \
@@ -207,7 +211,8 @@ FUZZ_TARGETS = \
 CRASHERS = \
 	masks \
 	menu \
-	stacks
+	stacks \
+	words
 
 # One of C++, with a library; and the same source built to other addresses.
 KNOWN = \

@@ -109,6 +109,7 @@ static void put_signal(struct writer *out, const struct report *report)
 		put_number(out, ",\"sender\":{", "pid", true,
 			   report->sender_pid);
 		put_number(out, ",", "uid", true, report->sender_uid);
+		put_text(out, ",", "name", report->sender_name);
 		text_put(out, "}");
 	} else {
 		put_text(out, ",", "sender", NULL);

@@ -297,6 +297,8 @@ static json_t *sender_json(const struct report *report)
 	object = json_object();
 	json_object_set_new(object, "pid", json_integer(report->sender_pid));
 	json_object_set_new(object, "uid", json_integer(report->sender_uid));
+	json_object_set_new(object, "name",
+			    print_json_text(report->sender_name));
 	return object;
 }
 

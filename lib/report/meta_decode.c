@@ -231,6 +231,7 @@ static void decode_signal(struct input *in, json_t *o)
 		r->address = 0;
 	r->has_sender = get_u32(in, sender, "pid", &r->sender_pid) &&
 			get_u32(in, sender, "uid", &r->sender_uid);
+	get_string(in, sender, "name", &r->sender_name);
 }
 
 /* A distance from BELOW, the CFA of the frame before, or an address. */

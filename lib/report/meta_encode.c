@@ -135,6 +135,7 @@ static json_t *sender(struct builder *b)
 
 	put(b, o, "pid", json_integer(b->report->sender_pid));
 	put(b, o, "uid", json_integer(b->report->sender_uid));
+	put(b, o, "name", string_or_null(b->report->sender_name));
 	return o;
 }
 

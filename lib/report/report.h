@@ -139,6 +139,7 @@ struct report {
 	uint64_t address;
 	bool has_sender;
 	uint32_t sender_pid, sender_uid;
+	const char *sender_name; /* NULL: it was gone */
 	const char *reason;  /* "null pointer write at 0x10" */
 	const char *message; /* text of abort, assert, terminate */
 

@@ -11,6 +11,9 @@ const char *signal_name(int signal);
 /* "SEGV_MAPERR" and the like for SIGNAL's si_code; NULL if unknown. */
 const char *signal_code_name(int signal, int code);
 
+/* "openat" for the number of a system call of x86-64; NULL if unknown. */
+const char *system_call_name(uint64_t number);
+
 /* A fault of the CPU or kernel (si_code > 0, and for SIGSEGV and the like an
  * address), as opposed to a signal that somebody sent. */
 bool signal_is_fault(int code);

@@ -521,6 +521,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 	report->unwind_us = clock_monotonic_us() - began;
 	if (report->signal == SIGABRT)
 		report->message = crash_message(crash, report);
+	crash_sender(crash, report);
 	crash_notes(crash, report);
 	take_auxv(crash, report);
 	take_proc(crash, report);

@@ -39,6 +39,9 @@ void crash_conclude(const struct crash *crash, struct report *report);
 /* message.c: the text with which libc aborted, in REPORT's arena, or NULL. */
 const char *crash_message(struct crash *crash, struct report *report);
 
+/* sender.c: the name of who sent the signal, into REPORT. */
+void crash_sender(const struct crash *crash, struct report *report);
+
 /* notes.c: what the program wrote by epitaph.h, into REPORT. */
 void crash_notes(struct crash *crash, struct report *report);
 

@@ -378,6 +378,15 @@ def streams(dump):
     return found
 
 
+def memory_ranges(dump):
+    """[(address, bytes)] of the memory list of the minidump DUMP."""
+    memory, found = streams(dump)[5], []
+    for i in range(struct.unpack_from("<I", memory)[0]):
+        start, size, rva = struct.unpack_from("<QII", memory, 4 + 16 * i)
+        found.append((start, dump[rva:rva + size]))
+    return found
+
+
 def user_stream(report):
     """Our JSON in REPORT, parsed."""
     return json.loads(streams(unpack(report))[EPITAPH_STREAM])

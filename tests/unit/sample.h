@@ -73,6 +73,7 @@ static inline void sample_signal(struct report *r)
 	r->has_sender = true;
 	r->sender_pid = 77;
 	r->sender_uid = 1001;
+	r->sender_name = sample_text(r, "init");
 	r->reason = sample_text(r, "null pointer write at 0x10");
 	r->message = sample_text(r, "x: assertion failed \xf0\x9f\x90\x9b");
 }
@@ -291,6 +292,7 @@ static inline void sample_compare_signal(const struct report *f,
 	CHECK_NUMBER(f->has_sender, w->has_sender);
 	CHECK_NUMBER(f->sender_pid, w->sender_pid);
 	CHECK_NUMBER(f->sender_uid, w->sender_uid);
+	CHECK_STRING(f->sender_name, w->sender_name);
 	CHECK_STRING(f->reason, w->reason);
 	CHECK_STRING(f->message, w->message);
 }
