@@ -180,6 +180,7 @@ UNIT_TESTS = \
 	gzip \
 	hitscan \
 	http \
+	instruction \
 	maps \
 	meta \
 	minidump \

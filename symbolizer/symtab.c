@@ -44,9 +44,9 @@ static bool is_function(const GElf_Sym *sym)
 	return type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
 }
 
-/* Addresses below this are in no code, and above, in that section. */
+/* Where each section ends that holds code; 0 for the others. */
 struct code_sections {
-	bool *is_code;
+	uint64_t *end;
 	size_t len;
 };
 
@@ -58,22 +58,25 @@ static void find_code(const struct elf_file *file, struct code_sections *out)
 	memset(out, 0, sizeof(*out));
 	if (elf_getshdrnum(file->elf, &n) != 0 || n == 0)
 		return;
-	out->is_code = calloc(n, sizeof(*out->is_code));
-	if (out->is_code == NULL)
+	out->end = calloc(n, sizeof(*out->end));
+	if (out->end == NULL)
 		return;
 	out->len = n;
 	while ((scn = elf_nextscn(file->elf, scn)) != NULL) {
 		GElf_Shdr shdr;
 		size_t index = elf_ndxscn(scn);
 
-		if (index < n && gelf_getshdr(scn, &shdr))
-			out->is_code[index] = shdr.sh_flags & SHF_EXECINSTR;
+		if (index < n && gelf_getshdr(scn, &shdr) &&
+		    (shdr.sh_flags & SHF_EXECINSTR))
+			out->end[index] = shdr.sh_addr + shdr.sh_size;
 	}
 }
 
-static bool in_code(const struct code_sections *code, const GElf_Sym *sym)
+/* Where the section of SYM ends; 0 where that holds no code. */
+static uint64_t code_end(const struct code_sections *code, const GElf_Sym *sym)
 {
-	return sym->st_shndx >= code->len || code->is_code[sym->st_shndx];
+	return sym->st_shndx < code->len ? code->end[sym->st_shndx]
+					 : UINT64_MAX;
 }
 
 /* Mapping symbols and assembler-local labels are no functions. */
@@ -83,7 +86,7 @@ static bool is_name(const char *name)
 }
 
 static void add_one(struct symtab *symtab, const GElf_Sym *sym,
-		    const char *name, const char *file)
+		    const char *name, const char *file, uint64_t section_end)
 {
 	struct symbol *to = &symtab->symbols[symtab->len++];
 
@@ -92,6 +95,8 @@ static void add_one(struct symtab *symtab, const GElf_Sym *sym,
 	to->end = sym->st_size < UINT64_MAX - sym->st_value
 			  ? sym->st_value + sym->st_size
 			  : UINT64_MAX;
+	if (!to->sized)
+		to->end = section_end;
 	to->name = name;
 	to->file = GELF_ST_BIND(sym->st_info) == STB_LOCAL ? file : NULL;
 	to->section = sym->st_shndx;
@@ -127,11 +132,12 @@ static void add_table(struct symtab *symtab, const struct elf_file *file,
 		name = elf_strptr(file->elf, shdr->sh_link, sym.st_name);
 		if (GELF_ST_TYPE(sym.st_info) == STT_FILE)
 			source = name && *name ? name : NULL;
-		else if (is_function(&sym) && in_code(&code, &sym) &&
+		else if (is_function(&sym) && code_end(&code, &sym) &&
 			 is_name(name))
-			add_one(symtab, &sym, name, source);
+			add_one(symtab, &sym, name, source,
+				code_end(&code, &sym));
 	}
-	free(code.is_code);
+	free(code.end);
 }
 
 static void add_elf(struct symtab *symtab, const struct elf_file *file)
@@ -200,7 +206,7 @@ static int by_start(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-/* A symbol without a size ends where the next one begins. */
+/* A symbol without a size ends where the next one begins, or its section. */
 static void close_sizeless(struct symtab *symtab)
 {
 	uint64_t next = UINT64_MAX;
@@ -208,7 +214,7 @@ static void close_sizeless(struct symtab *symtab)
 	for (size_t i = symtab->len; i-- > 0;) {
 		struct symbol *at = &symtab->symbols[i];
 
-		if (!at->sized)
+		if (!at->sized && next < at->end)
 			at->end = next;
 		if (i > 0 && symtab->symbols[i - 1].start != at->start)
 			next = at->start;

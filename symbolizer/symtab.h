@@ -10,7 +10,8 @@
 
 struct symbol {
 	uint64_t start;
-	uint64_t end;        /* for one without a size: where the next begins */
+	uint64_t end;        /* without a size: where the next begins, or
+	                      * its section ends */
 	const char *name;    /* in the file's string table */
 	const char *file;    /* that a local one is of, or NULL */
 	uint16_t section;

@@ -319,13 +319,16 @@ static void take_operand(struct decoder *d, struct instruction *out)
 		: d->rex & REX_W ? 8 : d->has_66 ? 2 : 4;
 }
 
-/* Instructions whose only operand in memory is what a register points to. */
+/* Instructions without ModRM: what a register points to, or an address. */
 static void take_implied(struct decoder *d, struct instruction *out)
 {
 	uint8_t op = d->opcode;
 
 	if (d->map != MAP_ONE || d->vector_prefix)
 		return;
+	if (op >= 0xa0 && op <= 0xa3)
+		out->address = d->short_address ? reader_u32(&d->r)
+						: reader_u64(&d->r);
 	if (op == 0xc3 || op == 0xc2)
 		out->kind = INSTRUCTION_JUMP;
 	if (op == 0xc3 || op == 0xc2 || op == 0xc9 || op == 0xe8 ||
@@ -335,7 +338,7 @@ static void take_implied(struct decoder *d, struct instruction *out)
 		out->address = value_of(d, R_RDI);
 	else if (op == 0xac || op == 0xad)
 		out->address = value_of(d, R_RSI);
-	else
+	else if (op < 0xa0 || op > 0xa3)
 		return;
 	out->has_address = !d->unknown;
 }

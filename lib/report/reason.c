@@ -555,8 +555,9 @@ const char *signal_reason(struct report *report, uint64_t error_code,
 	f.has_access = has_error_code;
 	f.write = has_error_code && error_code & FAULT_WRITE;
 	f.fetch = has_error_code && error_code & FAULT_FETCH;
-	/* Without NX, or without the code, the pc itself tells. */
-	if (report->has_address && f.has_pc && f.pc == f.address)
+	/* Without NX, or without the code, the pc itself tells; but a write
+	 * may go to the very instruction that makes it. */
+	if (report->has_address && f.has_pc && f.pc == f.address && !f.write)
 		f.fetch = true;
 	return describe_fault(&f);
 }

@@ -26,6 +26,16 @@ __asm__(".text\n"
 	"	syscall\n"
 	".size __restore_rt, . - __restore_rt\n");
 
+/* popf under the red zone, which this function's caller may be using. */
+void allow_misalignment(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+			 "pushf\n\t"
+			 "andl $~0x40000, (%%rsp)\n\t" /* AC */
+			 "popf\n\t"
+			 "lea 128(%%rsp), %%rsp" ::: "cc", "memory");
+}
+
 void save_registers(const ucontext_t *context)
 {
 	for (size_t i = 0; i < RECORD_GREGS; i++)

@@ -213,6 +213,9 @@ uint32_t reap_threads(int64_t until_ns);
 
 /* arch_x86_64.c */
 
+/* Let accesses be misaligned, where the program has forbidden them: the kernel
+ * enters a handler with the program's flag. */
+void allow_misalignment(void);
 /* Copy the general registers of CONTEXT, and its extended state, into the
  * record. */
 void save_registers(const ucontext_t *context);

@@ -91,6 +91,10 @@ static void says_where_an_access_went(void)
 		{ 11, 2, .address = 0x401010, .error = WRITE | 1,
 		  .reason = "write to read-only mapping /bin/x y at "
 			    "0x401010" },
+		{ 11, 2, .address = 0x401010, .pc = 0x401010,
+		  .error = WRITE | 1,
+		  .reason = "write to read-only mapping /bin/x y at "
+			    "0x401010" },
 		{ 11, 2, .address = 0x7f0000000800, .error = READ | 1,
 		  .reason = "read from protected mapping anonymous memory at "
 			    "0x7f0000000800" },
@@ -217,6 +221,7 @@ static void does_without_maps(void)
 	c.reason = "write to protected address 0x500000";
 	describe(&c, NULL);
 	c.pc = c.address;
+	c.error = READ; /* without NX */
 	c.reason = "jump to non-executable address 0x500000";
 	describe(&c, NULL);
 }
