@@ -71,10 +71,12 @@ ZONE_SRCS = \
 SHIM_SRCS = \
 	shim/annotate.c \
 	shim/interpose/altstack.c \
+	shim/interpose/entry_x86_64.c \
 	shim/interpose/mask.c \
 	shim/interpose/name.c \
 	shim/interpose/process.c \
 	shim/interpose/sigaction.c \
+	shim/interpose/syscall.c \
 	shim/interpose/thread.c \
 	shim/preload.c \
 	shim/resolve.c \
@@ -210,6 +212,8 @@ FUZZ_TARGETS = \
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
+	ends \
+	handlers \
 	masks \
 	menu \
 	stacks \

@@ -5,6 +5,7 @@
 
 #include "../preload.h"
 #include "../signal/zone.h"
+#include "interpose.h"
 
 typedef int real_sigaltstack_fn(const stack_t *, stack_t *);
 
@@ -62,7 +63,7 @@ static bool set_small(const stack_t *wanted, stack_t *before_out)
 	return small;
 }
 
-EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
+int set_altstack(const stack_t *ss, stack_t *old)
 {
 	real_sigaltstack_fn *real =
 		(real_sigaltstack_fn *)real_address(&real_sigaltstack);
@@ -83,4 +84,9 @@ EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 	if (old && is_own_stack(old->ss_sp))
 		*old = before;
 	return 0;
+}
+
+EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
+{
+	return set_altstack(ss, old);
 }

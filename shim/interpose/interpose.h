@@ -17,15 +17,40 @@ struct thread_slot;
  * the handler has to know. */
 void note_action(int sig, const struct kernel_action *action);
 
+/* A row of the table, held for writing with all signals blocked. */
+struct row {
+	int index, signal;
+	uint64_t mask; /* to put back */
+};
+
+/* Hold the row of SIG. False where it is none of our business. */
+bool row_lock(int sig, struct row *row_out);
+/* Let go of it; ADOPT: the kernel has an action of the program's, which goes
+ * into the table, and ours in its place. */
+void row_unlock(const struct row *row, bool adopt);
+
 /* mask.c */
 
 /* sigprocmask in the program's eyes. */
 int change_mask(int how, const sigset_t *set, sigset_t *old);
+/* The same, with REAL to tell the kernel. */
+int change_mask_by(int (*real)(int, const sigset_t *, sigset_t *), int how,
+		   const sigset_t *set, sigset_t *old);
 /* The thread about to start in SLOT has the mask of the calling one. */
 void inherit_mask(struct thread_slot *slot);
 /* What the program has blocked in the calling thread, and we have not; also in
  * the child of a vfork. */
 uint64_t hidden_mask(void);
+
+/* altstack.c */
+
+/* sigaltstack in the program's eyes. */
+int set_altstack(const stack_t *ss, stack_t *old);
+
+/* syscall.c, for its entry */
+
+extern struct real real_syscall;
+long syscall_known(long nr, long a, long b, long c, long d);
 
 #pragma GCC visibility pop
 

@@ -215,16 +215,21 @@ static int change_known(real_mask_fn *real, int how, const sigset_t *set,
 	return 0;
 }
 
-static int change(struct real *function, int how, const sigset_t *set,
-		  sigset_t *old)
+int change_mask_by(real_mask_fn *real, int how, const sigset_t *set,
+		   sigset_t *old)
 {
-	real_mask_fn *real = (real_mask_fn *)real_address(function);
-
 	if (!zone.ready ||
 	    (!atomic_load(&zone.masked) &&
 	     (!set || how == SIG_UNBLOCK || !(bits_of(set) & fault_mask()))))
 		return real(how, set, old);
 	return change_known(real, how, set, old);
+}
+
+static int change(struct real *function, int how, const sigset_t *set,
+		  sigset_t *old)
+{
+	return change_mask_by((real_mask_fn *)real_address(function), how, set,
+			      old);
 }
 
 int change_mask(int how, const sigset_t *set, sigset_t *old)

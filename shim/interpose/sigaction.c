@@ -53,27 +53,27 @@ static int row_of(int sig)
 	return i >= 0 && notice_fork() ? -1 : i;
 }
 
-/* Take row I for writing, with all signals blocked, so that a handler on this
- * thread never meets it half-written. Yields the mask to put back. */
-static uint64_t lock_row(int i)
+/* With all signals blocked a handler on this thread never meets the row half
+ * written. */
+bool row_lock(int sig, struct row *row_out)
 {
-	_Atomic uint32_t *sequence = &zone.actions[i].sequence;
-	uint64_t all = ~0ull, before = 0;
+	struct row row = { .index = row_of(sig), .signal = sig };
+	_Atomic uint32_t *sequence;
+	uint64_t all = ~0ull;
 	uint32_t even;
 
-	sys4(rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET);
+	if (row.index < 0)
+		return false;
+	sequence = &zone.actions[row.index].sequence;
+	sys4(rt_sigprocmask, SIG_SETMASK, &all, &row.mask, KERNEL_SIGSET);
 	for (;;) {
 		even = atomic_load(sequence) & ~1u;
 		if (atomic_compare_exchange_weak(sequence, &even, even + 1))
-			return before;
+			break;
 		sys0(sched_yield);
 	}
-}
-
-static void unlock_row(int i, uint64_t before)
-{
-	atomic_fetch_add(&zone.actions[i].sequence, 1);
-	sys4(rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET);
+	*row_out = row;
+	return true;
 }
 
 /* Where libc's abort() is: what it raises ends the process in the end, whatever
@@ -98,8 +98,7 @@ void note_action(int sig, const struct kernel_action *action)
 		find_abort();
 }
 
-/* After libc has installed the program's action for claimed signal I, keep
- * what the kernel now has and put ours in its place. */
+/* Keep what the kernel now has, and put ours in its place. */
 static void adopt(int i, int sig)
 {
 	struct kernel_action *action = &zone.actions[i].action;
@@ -110,6 +109,14 @@ static void adopt(int i, int sig)
 	install_action(sig, action);
 }
 
+void row_unlock(const struct row *row, bool adopted)
+{
+	if (adopted)
+		adopt(row->index, row->signal);
+	atomic_fetch_add(&zone.actions[row->index].sequence, 1);
+	sys4(rt_sigprocmask, SIG_SETMASK, &row->mask, NULL, KERNEL_SIGSET);
+}
+
 static void export_action(const struct kernel_action *from,
 			  struct sigaction *to)
 {
@@ -118,15 +125,6 @@ static void export_action(const struct kernel_action *from,
 	to->sa_flags = (int)from->flags;
 	to->sa_restorer = (void (*)(void))from->restorer;
 	zone_copy(&to->sa_mask, &from->mask, sizeof(from->mask));
-}
-
-static struct kernel_action current_action(int i)
-{
-	uint64_t before = lock_row(i);
-	struct kernel_action action = zone.actions[i].action;
-
-	unlock_row(i, before);
-	return action;
 }
 
 /* A signal that is not ours, or the child of a vfork. There our handler is what
@@ -178,29 +176,20 @@ static int set_action(int sig, const struct sigaction *act,
 {
 	real_sigaction_fn *real =
 		(real_sigaction_fn *)real_address(&real_sigaction);
-	int i = row_of(sig);
 	struct kernel_action previous;
-	uint64_t before;
-	int result;
+	struct row row;
+	int result = 0;
 
 	if (!zone.ready || sig < 1 || sig > SIGNALS)
 		return real(sig, act, old);
-	if (i < 0 && claimed_index(sig) < 0)
+	if (claimed_index(sig) < 0)
 		return set_unclaimed(real, sig, act, old);
-	if (i < 0)
+	if (!row_lock(sig, &row))
 		return pass_on(real, sig, act, old);
-	if (!act) {
-		previous = current_action(i);
-		if (old)
-			export_action(&previous, old);
-		return 0;
-	}
-	before = lock_row(i);
-	previous = zone.actions[i].action;
-	result = real(sig, act, NULL);
-	if (result == 0)
-		adopt(i, sig);
-	unlock_row(i, before);
+	previous = zone.actions[row.index].action;
+	if (act)
+		result = real(sig, act, NULL);
+	row_unlock(&row, act && result == 0);
 	if (result == 0 && old)
 		export_action(&previous, old);
 	return result;
@@ -218,34 +207,38 @@ EXPORT int __sigaction(int sig, const struct sigaction *restrict act,
 	return set_action(sig, act, old);
 }
 
+static signal_handler_fn *pass_on_signal(real_signal_fn *real, int sig,
+					 signal_handler_fn *handler)
+{
+	int i = zone.ready ? claimed_index(sig) : -1;
+	signal_handler_fn *result = real(sig, handler);
+
+	if (result != SIG_ERR && sig > 0 && sig <= SIGNALS && left_out[sig] &&
+	    !notice_fork())
+		left_out[sig] = 0;
+	if (i >= 0 && (uintptr_t)result == (uintptr_t)crash_handler)
+		result = (signal_handler_fn *)zone.actions[i].action.handler;
+	return result;
+}
+
 static signal_handler_fn *wrap_signal(struct real *function, int sig,
 				      signal_handler_fn *handler)
 {
 	real_signal_fn *real = (real_signal_fn *)real_address(function);
-	int i = row_of(sig);
 	signal_handler_fn *result = annotate_answer(sig, handler);
-	uint64_t before;
+	struct row row;
+	bool taken;
 
 	if (result)
 		return result;
-	if (i < 0) {
-		result = real(sig, handler);
-		if (result != SIG_ERR && sig > 0 && sig <= SIGNALS &&
-		    left_out[sig] && !notice_fork())
-			left_out[sig] = 0;
-		if (zone.ready && claimed_index(sig) >= 0 &&
-		    (uintptr_t)result == (uintptr_t)crash_handler)
-			result = (signal_handler_fn *)zone
-				.actions[claimed_index(sig)].action.handler;
-		return result;
-	}
-	before = lock_row(i);
+	if (!row_lock(sig, &row))
+		return pass_on_signal(real, sig, handler);
 	result = real(sig, handler);
-	if (result != SIG_ERR) {
-		result = (signal_handler_fn *)zone.actions[i].action.handler;
-		adopt(i, sig);
-	}
-	unlock_row(i, before);
+	taken = result != SIG_ERR;
+	if (taken)
+		result = (signal_handler_fn *)
+			zone.actions[row.index].action.handler;
+	row_unlock(&row, taken);
 	return result;
 }
 
@@ -309,14 +302,13 @@ EXPORT int siginterrupt(int sig, int interrupt)
 {
 	real_siginterrupt_fn *real = (real_siginterrupt_fn *)
 		real_address(&real_siginterrupt);
-	int i = row_of(sig), result;
 	struct kernel_action *action;
-	uint64_t before;
+	struct row row;
+	int result;
 
-	if (i < 0)
+	if (!row_lock(sig, &row))
 		return real(sig, interrupt);
-	action = &zone.actions[i].action;
-	before = lock_row(i);
+	action = &zone.actions[row.index].action;
 	result = real(sig, interrupt);
 	if (result == 0) {
 		action->flags &= ~(uint64_t)SA_RESTART;
@@ -324,6 +316,6 @@ EXPORT int siginterrupt(int sig, int interrupt)
 			action->flags |= SA_RESTART;
 		install_action(sig, action);
 	}
-	unlock_row(i, before);
+	row_unlock(&row, false);
 	return result;
 }

@@ -6,6 +6,8 @@ import signal
 
 import lib
 
+ENDS = lib.CRASHERS / "ends"
+HANDLERS = lib.CRASHERS / "handlers"
 MASKS = lib.CRASHERS / "masks"
 
 
@@ -18,6 +20,13 @@ def same(program, name, reports=None, **options):
         f"{name}: {shim.stdout.decode()} for {plain.stdout.decode()}"
     assert shim.status == plain.status, \
         f"{name}: {shim.status} for {plain.status}"
+    return shim
+
+
+def same_life(program, name):
+    """The same, where it survives and nothing is to be reported."""
+    shim = same(program, name, reports=0)
+    assert shim.signal == 0 and shim.reports == [], f"{name}: {shim}"
     return shim
 
 
@@ -37,7 +46,7 @@ def test_blocked_fault():
     """A fault whose signal is blocked or ignored is reported, not handled"""
     for name in ("blocked-fault", "blocked-handled-fault",
                  "blocked-all-fault", "blocked-thread-fault",
-                 "blocked-in-ppoll", "ignored-fault",
+                 "blocked-in-ppoll", "by-number", "ignored-fault",
                  "masked-handler-fault"):
         death = same_death(MASKS, name, signal.SIGSEGV)
         assert death["signal"]["code"] == "SEGV_MAPERR", name
@@ -50,8 +59,7 @@ def test_blocked_sent():
     """A blocked signal that is sent waits, and is seen, as without the shim"""
     for name in ("sent-blocked", "sent-blocked-thread", "sent-ignored",
                  "wait-for-sent", "wait-first", "descriptor"):
-        shim = same(MASKS, name, reports=0)
-        assert shim.exit == 7 and shim.reports == [], f"{name}: {shim}"
+        same_life(MASKS, name)
     death = same_death(MASKS, "sent-blocked-dies", signal.SIGBUS,
                        "sent_blocked_dies")
     assert death["signal"]["code"] == "SI_USER", death["signal"]
@@ -77,8 +85,7 @@ def test_lent_mask():
     """A mask for the length of a call lets what was held back come"""
     for name in ("suspend", "in-ppoll", "in-pselect", "in-epoll",
                  "in-epoll2", "jumped-mask", "returned-mask", "old-names"):
-        shim = same(MASKS, name, reports=0)
-        assert shim.exit == 7 and shim.reports == [], f"{name}: {shim}"
+        same_life(MASKS, name)
 
 
 @lib.deadline(200)
@@ -89,3 +96,55 @@ def test_inherited():
         shim = same(MASKS, name, reports=0)
         assert b"blocked 11" in shim.stdout, f"{name}: {shim.stdout}"
     same_death(MASKS, "spawned", signal.SIGSEGV)
+
+
+@lib.deadline(200)
+def test_handler_stack():
+    """A handler finds itself on the stack, and finds the stack, it asked for"""
+    for name in ("plain-stack", "no-stack-set", "own-stack-set",
+                 "own-stack-unused", "far-below", "overflow-own-stack"):
+        shim = same(HANDLERS, name, reports=0)
+        assert shim.exit in (3, 7), f"{name}: {shim}"
+
+
+@lib.deadline(200)
+def test_moved_frame():
+    """A moved frame keeps vectors, and lets jumps, swaps and nesting be"""
+    for name in ("vectors", "jumps", "jumps-no-stack-set", "swaps", "nests"):
+        assert same_life(HANDLERS, name).exit == 7, name
+    assert b"kept 1000" in same_life(HANDLERS, "vectors").stdout
+
+
+@lib.deadline(200)
+def test_handler_without_room():
+    """An overflow whose handler has no stack left is a death, and reported"""
+    for name in ("overflow-plain", "overflow-no-stack-set",
+                 "overflow-thread", "overflow-small-stack"):
+        death = same_death(HANDLERS, name, signal.SIGSEGV, "overflow")
+        assert death["signal"]["code"] in ("SEGV_MAPERR", "SEGV_ACCERR"), \
+            f"{name}: {death['signal']}"
+        assert death["signal"]["address"] not in (None, "0x0"), name
+
+
+def test_questions():
+    """What the program asks and sets is bit for bit what it would be"""
+    for name in ("asks", "masks", "interrupts", "restarts"):
+        same_life(HANDLERS, name)
+    same_death(HANDLERS, "asks-by-number", signal.SIGSEGV)
+
+
+def test_very_many():
+    """A million faults that the program handles are no crash"""
+    assert b"called 1000000" in same_life(HANDLERS, "very-many").stdout
+
+
+@lib.deadline(200)
+def test_abort():
+    """abort() is reported also where SIGABRT is ignored, blocked or handled"""
+    for name, function in (
+            ("abort-ignored", "do_abort"), ("abort-blocked", "do_abort"),
+            ("abort-returns", "do_abort"), ("abort-returns-once", "do_abort"),
+            ("assert-returns", "assert_returns"),
+            ("free-ignored", "malloc_printerr")):
+        same_death(ENDS, name, signal.SIGABRT, function)
+    assert same_life(ENDS, "abort-jumped").exit == 7

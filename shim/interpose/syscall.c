@@ -1,0 +1,79 @@
+/* syscall(): what a program asks of the kernel by number is seen as if it had
+ * called the function, where it is about actions, masks or alternate stacks.
+ * Everything else goes to libc's own by a jump, from the entry in
+ * entry_x86_64.c: a thread that sleeps in a futex is to show nothing of ours,
+ * and has as many arguments as it likes. */
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#include "../preload.h"
+#include "../signal/zone.h"
+#include "interpose.h"
+
+typedef long real_syscall_fn(long, long, long, long, long);
+
+struct real real_syscall = { .name = "syscall" };
+
+static real_syscall_fn *by_number(void)
+{
+	return (real_syscall_fn *)real_address(&real_syscall);
+}
+
+static int raw_mask(int how, const sigset_t *set, sigset_t *old)
+{
+	return (int)by_number()(SYS_rt_sigprocmask, how, (long)set, (long)old,
+				KERNEL_SIGSET);
+}
+
+/* The kernel's sets are shorter than libc's. It judges the arguments: a pointer
+ * that is wrong is for it to say. */
+static long change_raw(int how, long set_at, long old_at)
+{
+	real_syscall_fn *real = by_number();
+	sigset_t set, old;
+
+	zone_fill(&set, 0, sizeof(set));
+	if (set_at && copy_safely((uint64_t)set_at, &set, KERNEL_SIGSET) !=
+			      KERNEL_SIGSET)
+		return real(SYS_rt_sigprocmask, how, set_at, old_at,
+			    KERNEL_SIGSET);
+	if (old_at && real(SYS_rt_sigprocmask, SIG_BLOCK, 0, old_at,
+			   KERNEL_SIGSET))
+		return -1;
+	if (change_mask_by(raw_mask, how, set_at ? &set : NULL, &old))
+		return -1;
+	if (old_at)
+		zone_copy((void *)old_at, &old, KERNEL_SIGSET);
+	return 0;
+}
+
+static long act_raw(int sig, long act, long old_at)
+{
+	real_syscall_fn *real = by_number();
+	struct kernel_action previous;
+	struct row row;
+
+	if (!row_lock(sig, &row))
+		return real(SYS_rt_sigaction, sig, act, old_at, KERNEL_SIGSET);
+	previous = zone.actions[row.index].action;
+	if ((old_at && real(SYS_rt_sigaction, sig, 0, old_at, KERNEL_SIGSET)) ||
+	    (act && real(SYS_rt_sigaction, sig, act, 0, KERNEL_SIGSET))) {
+		row_unlock(&row, false);
+		return -1;
+	}
+	row_unlock(&row, act != 0);
+	if (old_at)
+		zone_copy((void *)old_at, &previous, sizeof(previous));
+	return 0;
+}
+
+long syscall_known(long nr, long a, long b, long c, long d)
+{
+	if (zone.ready && nr == SYS_rt_sigprocmask && d == KERNEL_SIGSET)
+		return change_raw((int)a, b, c);
+	if (zone.ready && nr == SYS_rt_sigaction && d == KERNEL_SIGSET)
+		return act_raw((int)a, b, c);
+	if (zone.ready && nr == SYS_sigaltstack)
+		return set_altstack((const stack_t *)a, (stack_t *)b);
+	return by_number()(nr, a, b, c, d);
+}
