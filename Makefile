@@ -452,6 +452,12 @@ fresh:
 	@scripts/setup fresh
 	@tests/fresh
 
+# As root: make what is booted, and boot it, emulated.
+vm:
+	@scripts/setup vm
+	@$(SUBMAKE) all crashers
+	@tests/vm/run
+
 lint:
 	@scripts/lint
 
@@ -509,10 +515,11 @@ clean:
 	rm -rf $(B)
 
 -include $(shell find $(B) -path $(B)/fresh -prune -o \
+	-path $(B)/vm -prune -o \
 	-type f -name '*.d' -print 2>/dev/null)
 
 # Objects that only a pattern names are kept, or each check builds them anew.
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh fuzz fuzz-seeds install lint soak unit
+	crashers demo fresh fuzz fuzz-seeds install lint soak unit vm
