@@ -74,6 +74,7 @@ SHIM_SRCS = \
 	shim/interpose/entry_x86_64.c \
 	shim/interpose/mask.c \
 	shim/interpose/name.c \
+	shim/interpose/notify.c \
 	shim/interpose/process.c \
 	shim/interpose/sigaction.c \
 	shim/interpose/syscall.c \
@@ -217,6 +218,7 @@ CRASHERS = \
 	masks \
 	menu \
 	stacks \
+	threads \
 	words
 
 # One of C++, with a library; and the same source built to other addresses.

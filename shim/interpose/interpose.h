@@ -38,9 +38,17 @@ int change_mask_by(int (*real)(int, const sigset_t *, sigset_t *), int how,
 		   const sigset_t *set, sigset_t *old);
 /* The thread about to start in SLOT has the mask of the calling one. */
 void inherit_mask(struct thread_slot *slot);
+/* SLOT's mask is to be the calling thread's, whose faults are blocked for real:
+ * glibc runs what a timer calls with all signals blocked. */
+void adopt_mask(struct thread_slot *slot);
 /* What the program has blocked in the calling thread, and we have not; also in
  * the child of a vfork. */
 uint64_t hidden_mask(void);
+
+/* thread.c */
+
+/* Make the calling thread known, which did not start through us. */
+void enter_unknown(void);
 
 /* altstack.c */
 

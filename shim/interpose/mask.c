@@ -151,6 +151,21 @@ void inherit_mask(struct thread_slot *slot)
 	slot->seen = zone.slots[i].seen;
 }
 
+void adopt_mask(struct thread_slot *slot)
+{
+	uint64_t real = 0, faults;
+
+	sys4(rt_sigprocmask, SIG_BLOCK, NULL, &real, KERNEL_SIGSET);
+	faults = caught(real & fault_mask());
+	if (!faults)
+		return;
+	atomic_store(&zone.masked, 1);
+	slot->mask = faults;
+	slot->held = 0;
+	slot->seen = real & ~(fault_mask() | never_blocked);
+	sys4(rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, KERNEL_SIGSET);
+}
+
 uint64_t hidden_mask(void)
 {
 	int i = atomic_load(&zone.masked) ? mask_slot() : -1;

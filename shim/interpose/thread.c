@@ -55,6 +55,20 @@ static void enter(struct thread_slot *slot)
 	sys2(sigaltstack, &stack, NULL);
 }
 
+void enter_unknown(void)
+{
+	int i = zone.ready && !notice_fork() ? slot_take() : -1;
+
+	if (i < 0)
+		return;
+	if (!have_stack(&zone.slots[i])) {
+		slot_free(i);
+		return;
+	}
+	adopt_mask(&zone.slots[i]);
+	enter(&zone.slots[i]);
+}
+
 static void *start_pthread(void *argument)
 {
 	struct thread_slot *slot = argument;

@@ -2,13 +2,25 @@
 without."""
 
 import os
+import pathlib
 import signal
+import subprocess
 
 import lib
 
 ENDS = lib.CRASHERS / "ends"
 HANDLERS = lib.CRASHERS / "handlers"
 MASKS = lib.CRASHERS / "masks"
+THREADS = lib.CRASHERS / "threads"
+
+
+def compiled(name, source, *flags, compiler="gcc"):
+    """The program or library NAME of SOURCE, in the test's directory."""
+    path = pathlib.Path(os.getcwd()) / name
+    path.with_suffix(".c").write_text(source)
+    subprocess.run([compiler, "-O1", "-g", "-o", path,
+                    path.with_suffix(".c"), *flags], check=True)
+    return path
 
 
 def same(program, name, reports=None, **options):
@@ -30,9 +42,9 @@ def same_life(program, name):
     return shim
 
 
-def same_death(program, name, sig, function="null_write"):
+def same_death(program, name, sig, function="null_write", **options):
     """The same, where it dies of SIG in FUNCTION, and that is reported."""
-    shim = same(program, name)
+    shim = same(program, name, **options)
     assert shim.signal == sig, f"{name}: {shim.status}"
     symbolized = lib.symbolize(shim.report)
     assert symbolized["signal"]["number"] == sig, symbolized["signal"]
@@ -148,3 +160,47 @@ def test_abort():
             ("free-ignored", "malloc_printerr")):
         same_death(ENDS, name, signal.SIGABRT, function)
     assert same_life(ENDS, "abort-jumped").exit == 7
+
+
+@lib.deadline(200)
+def test_event_threads():
+    """A thread that libc starts for an event has a stack for its overflow"""
+    for name in ("timer", "queue", "list", "lookup"):
+        same_death(THREADS, name, signal.SIGSEGV, "overflow")
+    assert same_life(THREADS, "timers").exit == 7
+    assert same_life(THREADS, "many-threads").exit == 7
+
+
+@lib.deadline(200)
+def test_thread_ends():
+    """A crash in a destructor, a clean-up or after main is a crash"""
+    for name, function in (("destructor", "null_write"),
+                           ("destructor-overflow", "overflow"),
+                           ("thrd-destructor", "overflow"),
+                           ("cancelled", "null_write"),
+                           ("main-gone", "null_write"),
+                           ("at-exit", "null_write")):
+        same_death(THREADS, name, signal.SIGSEGV, function)
+
+
+def test_daemons():
+    """A daemon that closed all descriptors is reported, and writes nothing"""
+    assert same_death(THREADS, "closed", signal.SIGSEGV)
+    shim = same(THREADS, "daemonized", reports=1)
+    lib.settle()
+    assert len(shim.reports) == 1 and b"grandchild 11" in shim.stdout
+
+
+def test_before_main():
+    """A crash before main, in the program or in a library, is a crash"""
+    env = {"CRASH_BEFORE_MAIN": "1"}
+    same_death(THREADS, "timer", signal.SIGSEGV, "call_init", env=env)
+    library = """
+        void early(void) {}
+        __attribute__((constructor)) static void too_early(void)
+        { *(volatile int *)16 = 1; }"""
+    compiled("libearly.so", library, "-shared", "-fPIC")
+    program = compiled("early", "void early(void);"
+                       "int main(void) { early(); return 7; }",
+                       "libearly.so", "-Wl,-rpath,$ORIGIN")
+    same_death(program, "", signal.SIGSEGV, "too_early")
