@@ -85,6 +85,9 @@ SHIM_SRCS = \
 
 HELPER_SRCS = \
 	shim/helper/crash.c \
+	shim/helper/cxx.c \
+	shim/helper/cxx_what_x86_64.c \
+	shim/helper/exported.c \
 	shim/helper/main.c \
 	shim/helper/message.c \
 	shim/helper/notes.c \
@@ -272,7 +275,7 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 
 # The helper is static: nothing to relocate, nothing to look up at a crash.
-HELPER_LIBS = -ldw -lelf -lz -llzma -lbz2 -ljansson -lmd
+HELPER_LIBS = -ldw -lelf -lz -llzma -lbz2 -ljansson -lmd -liberty
 COLLECTOR_LIBS = -lmicrohttpd -lsqlite3 -ljansson -lseccomp -lz -lmd
 CLI_LIBS = -ldw -lelf -lz -llzma -ljansson -lmd -liberty
 

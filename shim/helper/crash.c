@@ -504,6 +504,17 @@ static void take_process(const struct crash_record *record,
 				sizeof(record->settings.release)));
 }
 
+/* By these a program says that it gives up. */
+static void take_message(struct crash *crash, struct report *report)
+{
+	if (report->signal == SIGABRT)
+		report->message = crash_message(crash, report);
+	if (!report->message &&
+	    (report->signal == SIGABRT || report->signal == SIGILL ||
+	     report->signal == SIGTRAP))
+		report->message = crash_exception(crash, report);
+}
+
 bool crash_collect(struct crash *crash, struct report *report,
 		   struct error *err)
 {
@@ -519,8 +530,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 	if (!unwind_threads(crash, report, err))
 		return false;
 	report->unwind_us = clock_monotonic_us() - began;
-	if (report->signal == SIGABRT)
-		report->message = crash_message(crash, report);
+	take_message(crash, report);
 	crash_sender(crash, report);
 	crash_notes(crash, report);
 	take_auxv(crash, report);

@@ -28,6 +28,17 @@ void crash_close(struct crash *crash);
  * maps_read, CONTEXT is a struct crash. */
 size_t crash_read(void *context, uint64_t address, void *to, size_t len);
 
+/* One little-endian number at ADDRESS; 0 where there is nothing to read. */
+uint64_t crash_read_u64(struct crash *crash, uint64_t address);
+uint32_t crash_read_u32(struct crash *crash, uint64_t address);
+
+/* exported.c: the symbol NAME (at most 63 bytes) that MODULE exports. */
+struct exported {
+	uint64_t address, size;
+};
+bool crash_symbol(struct crash *crash, const struct module *module,
+		  const char *name, struct exported *out);
+
 /* Everything that the report needs of the dead process's memory, frames
  * included, into REPORT (initialised). The witness may go afterwards. */
 bool crash_collect(struct crash *crash, struct report *report,
@@ -38,6 +49,10 @@ void crash_conclude(const struct crash *crash, struct report *report);
 
 /* message.c: the text with which libc aborted, in REPORT's arena, or NULL. */
 const char *crash_message(struct crash *crash, struct report *report);
+
+/* cxx.c: what an uncaught C++ exception is and says, in REPORT's arena, or NULL
+ * where the crashing thread does not die of one. Needs the frames. */
+const char *crash_exception(struct crash *crash, struct report *report);
 
 /* sender.c: the name of who sent the signal, into REPORT. */
 void crash_sender(const struct crash *crash, struct report *report);
