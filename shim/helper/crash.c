@@ -202,6 +202,9 @@ static void keep_recorded_stack(const struct crash *crash,
 	if (thread->stack.len || !len || len > RECORD_STACK)
 		return;
 	thread->stack.address = record->stack_address;
+	if (record->settings.sanitize)
+		stack_sanitize(crash, crash->record->stack,
+			       record->stack_address, len);
 	thread->stack.bytes = report_copy(report, record->stack, len);
 	thread->stack.len = thread->stack.bytes ? len : 0;
 }
@@ -251,7 +254,8 @@ static void take_crashed(struct crash *crash, struct report *report,
 	thread->has_registers = true;
 	registers_from_gregs(record->gregs, record->fs_base,
 			     &thread->registers);
-	if (xstate >= 512 && xstate <= RECORD_XSTATE) {
+	if (xstate >= 512 && xstate <= RECORD_XSTATE &&
+	    !record->settings.sanitize) {
 		thread->fpstate = report_copy(report, record->xstate, 512);
 		thread->xstate = report_copy(report, record->xstate + 512,
 					     xstate - 512);
@@ -504,6 +508,14 @@ static void take_process(const struct crash_record *record,
 				sizeof(record->settings.release)));
 }
 
+/* Only now: until here they were needed to unwind. */
+static void sanitize_registers(const struct crash *crash,
+			       struct report *report)
+{
+	for (size_t i = 0; i < report->nthreads; i++)
+		registers_sanitize(crash, &report->threads[i].registers);
+}
+
 /* By these a program says that it gives up. */
 static void take_message(struct crash *crash, struct report *report)
 {
@@ -531,6 +543,8 @@ bool crash_collect(struct crash *crash, struct report *report,
 		return false;
 	report->unwind_us = clock_monotonic_us() - began;
 	take_message(crash, report);
+	if (crash->record->settings.sanitize)
+		sanitize_registers(crash, report);
 	crash_sender(crash, report);
 	crash_notes(crash, report);
 	take_auxv(crash, report);

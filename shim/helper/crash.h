@@ -81,5 +81,8 @@ struct stack_window stack_window(const struct crash *crash,
  * mapping nor is a small integer. */
 void stack_sanitize(const struct crash *crash, uint8_t *bytes, uint64_t start,
 		    uint64_t len);
+/* Forget those general registers to which the same applies. */
+void registers_sanitize(const struct crash *crash,
+			struct registers *registers);
 
 #endif

@@ -73,21 +73,46 @@ struct stack_window stack_window(const struct crash *crash,
 	return window;
 }
 
+/* A word that tells where the program is, or how many, but not what: its
+ * address lies in code or in MAP, or it is small. */
+static bool is_harmless(const struct crash *crash, uint64_t word,
+			const struct map *own)
+{
+	const struct map *map;
+
+	if (word < SMALL_INTEGER || word > UINT64_MAX - SMALL_INTEGER)
+		return true;
+	map = maps_find(&crash->maps, word);
+	return map && (map->exec || map == own);
+}
+
 void stack_sanitize(const struct crash *crash, uint8_t *bytes, uint64_t start,
 		    uint64_t len)
 {
 	const struct map *own = maps_find(&crash->maps, start);
-	uint64_t word;
+	uint64_t word, at = (8 - (start & 7)) & 7;
 
-	for (uint64_t at = (8 - (start & 7)) & 7; at + 8 <= len; at += 8) {
-		const struct map *map;
-
+	if (at > len)
+		at = len;
+	memset(bytes, 0, at);
+	for (; at + 8 <= len; at += 8) {
 		memcpy(&word, bytes + at, sizeof(word));
-		if (word < SMALL_INTEGER || word > UINT64_MAX - SMALL_INTEGER)
-			continue;
-		map = maps_find(&crash->maps, word);
-		if (map && (map->exec || map == own))
-			continue;
-		memset(bytes + at, 0, sizeof(word));
+		if (!is_harmless(crash, word, own))
+			memset(bytes + at, 0, sizeof(word));
+	}
+	memset(bytes + at, 0, len - at);
+}
+
+void registers_sanitize(const struct crash *crash, struct registers *registers)
+{
+	const struct map *own = stack_map(crash, registers->value[R_RSP]);
+
+	/* Where the pc and the stack are says nothing of what is there. */
+	for (unsigned i = 0; i < REG_CFI_COUNT; i++) {
+		if (i != R_RSP && i != R_RIP &&
+		    !is_harmless(crash, registers->value[i], own))
+			registers->valid &= ~(1u << i);
+		if (!(registers->valid & 1u << i))
+			registers->value[i] = 0;
 	}
 }

@@ -1,4 +1,4 @@
-/* Deaths for which a report has words: `words NAME`. Each faults in a function
+/* Deaths for which a report has words: `words NAME [ARGUMENT]`. Each faults in a function
  * of its own, or is called from one, so that the frames are known. */
 #include <stdint.h>
 #include <stddef.h>
@@ -281,6 +281,25 @@ DEATH overflow_thread(void)
 	pthread_join(thread, NULL);
 }
 
+static const char *turned;
+
+/* Holds a secret, which its argument is but for one bit in each byte, wherever
+ * a function may hold one, when it dies. */
+DEATH secret(void)
+{
+	volatile char text[203];
+	uint64_t word;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = turned[i % strlen(turned)] ^ 1;
+	memcpy(&word, (void *)(uintptr_t)(text + 16), sizeof(word));
+	__asm__ volatile("movups (%0), %%xmm0\n\t"
+			 "movups (%0), %%xmm9\n\t"
+			 "mov %1, %%r12\n\tmov %1, %%rax\n\tmov %1, %%r9\n\t"
+			 "movl $1, 16" ::"r"(text), "r"(word)
+			 : "xmm0", "xmm9", "r12", "rax", "r9", "memory");
+}
+
 DEATH wait_signal(void)
 {
 	puts("waiting");
@@ -319,6 +338,7 @@ static const struct {
 	{ "read-guarded", read_guarded },
 	{ "read-wild", read_wild },
 	{ "return-wild", return_wild },
+	{ "secret", secret },
 	{ "trap", trap },
 	{ "wait", wait_signal },
 	{ "write-code", write_code },
@@ -328,6 +348,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	turned = argc > 2 ? argv[2] : "?";
 	for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++) {
 		if (argc > 1 && strcmp(argv[1], deaths[i].name) == 0)
 			deaths[i].death();
