@@ -88,10 +88,12 @@ HELPER_SRCS = \
 	shim/helper/cxx.c \
 	shim/helper/cxx_what_x86_64.c \
 	shim/helper/exported.c \
+	shim/helper/flush.c \
 	shim/helper/main.c \
 	shim/helper/message.c \
 	shim/helper/notes.c \
 	shim/helper/registers_x86_64.c \
+	shim/helper/sandbox_x86_64.c \
 	shim/helper/sender.c \
 	shim/helper/stacks.c
 
@@ -193,6 +195,7 @@ UNIT_TESTS = \
 	mutate_minidump \
 	mutate_unwind \
 	report \
+	sandbox \
 	semantic \
 	siginfo \
 	spool \
@@ -343,6 +346,8 @@ $(B)/unit/corpus $(B)/unit/hitscan $(B)/unit/wire: \
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
+
+$(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
 
 $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
 

@@ -139,8 +139,11 @@ bool crash_open(struct crash *crash, uint64_t address, struct error *err)
 	crash->maps_text = crash->maps_whole = NULL;
 	crash->maps_len = 0;
 	crash->maps = (struct maps){ 0 };
-	if (!read_record(crash, address, err))
-		return false;
+	return read_record(crash, address, err);
+}
+
+bool crash_map(struct crash *crash, struct error *err)
+{
 	if (crash->maps_fd >= 0)
 		crash->maps_text = read_fd(crash->maps_fd, &crash->maps_len);
 	if (!crash->maps_text)

@@ -20,8 +20,10 @@ struct crash {
 	struct maps maps;
 };
 
-/* Copy the record at ADDRESS of the dead process, and read its maps. */
+/* Copy the record at ADDRESS of the dead process. */
 bool crash_open(struct crash *crash, uint64_t address, struct error *err);
+/* Read its maps. */
+bool crash_map(struct crash *crash, struct error *err);
 void crash_close(struct crash *crash);
 
 /* Read LEN bytes at ADDRESS of the dead process; an unwind_read and a

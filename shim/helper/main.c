@@ -21,6 +21,8 @@
 #include "../../lib/spool/ship.h"
 #include "../../lib/spool/spool.h"
 #include "crash.h"
+#include "flush.h"
+#include "sandbox.h"
 
 enum {
 	LIFE_S = 60,           /* killed by its own alarm after that */
@@ -33,6 +35,7 @@ enum {
 };
 
 static int progress_fd = -1;
+static int flush_fd = -1; /* where `epitaph flush` waits, if it has to */
 
 static void report_progress(enum helper_progress progress)
 {
@@ -77,7 +80,6 @@ static void limit_self(void)
 	limit(RLIMIT_FSIZE, RLIM_INFINITY);
 	limit(RLIMIT_NOFILE, 64);
 	prctl(PR_SET_NAME, "epitaph-helper");
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 static bool pack(const struct report *report, struct writer *gz_out,
@@ -137,38 +139,6 @@ static void ship(const struct crash_settings *settings,
 	http_close(&http);
 }
 
-/* Names and https are beyond a static program: the command line has libcurl.
- * It stands beside the helper (build/) or in PREFIX/bin. */
-static void exec_flush(const struct crash_settings *settings,
-		       const struct report *report, const struct spool *spool)
-{
-	static const char *const places[] = { "epitaph", "../../bin/epitaph" };
-	char own[2048], path[4096], token[sizeof(settings->token) + 16];
-	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	char *slash;
-	char *environment[] = { token, NULL };
-
-	if (n <= 0)
-		return;
-	own[n] = '\0';
-	slash = strrchr(own, '/');
-	if (!slash)
-		return;
-	*slash = '\0';
-	snprintf(token, sizeof(token), "EPITAPH_TOKEN=%s", settings->token);
-	if (!settings->token[0])
-		environment[0] = NULL;
-	close_range(3, ~0u, 0);
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		const char *argv[] = { "epitaph", "flush", "-c",
-				       settings->url, "-s", spool->path,
-				       "--id", report->id, NULL };
-
-		snprintf(path, sizeof(path), "%s/%s", own, places[i]);
-		execve(path, (char *const *)argv, environment);
-	}
-}
-
 static int descriptor(const char *text)
 {
 	unsigned long number = strtoul(text, NULL, 10);
@@ -176,12 +146,21 @@ static int descriptor(const char *text)
 	return number < 1024 ? (int)number : -1;
 }
 
+static void prepare_shipping(const struct crash_settings *settings)
+{
+	if (settings->url[0] && !http_can(settings->url))
+		flush_fd = flush_prepare(settings);
+}
+
 static bool make_report(struct crash *crash, uint64_t address,
 			struct report *report, struct writer *gz_out,
 			struct error *err)
 {
-	if (!crash_open(crash, address, err) ||
-	    !crash_collect(crash, report, err))
+	if (!crash_open(crash, address, err))
+		return false;
+	prepare_shipping(&crash->record->settings);
+	sandbox_enter();
+	if (!crash_map(crash, err) || !crash_collect(crash, report, err))
 		return false;
 	report_progress(HELPER_HOLDS);
 	crash_conclude(crash, report);
@@ -220,8 +199,8 @@ int main(int argc, char **argv)
 	report_progress(HELPER_DURABLE);
 	setsid();
 	if (crash.record->settings.url[0] && stored) {
-		if (!http_can(crash.record->settings.url))
-			exec_flush(&crash.record->settings, &report, &spool);
+		if (flush_fd >= 0)
+			flush_order(flush_fd, spool.path, report.id);
 		else
 			ship(&crash.record->settings, &report, &gz, &spool);
 	}

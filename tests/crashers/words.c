@@ -1,5 +1,5 @@
-/* Deaths for which a report has words: `words NAME [ARGUMENT]`. Each faults in a function
- * of its own, or is called from one, so that the frames are known. */
+/* Deaths for which a report has words: `words NAME [ARGUMENT]`. Each faults in
+ * a function of its own, or is called from one, so that frames are known. */
 #include <stdint.h>
 #include <stddef.h>
 #include <linux/audit.h>
