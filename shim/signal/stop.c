@@ -240,16 +240,17 @@ static bool wait_child(int64_t until_ns)
 	return true;
 }
 
+/* One after the other, in the order in which they were interrupted: to ask all
+ * of them again whenever one has stopped is quadratic. Where one uses the time
+ * up, those behind it have had theirs as well, and are asked once. */
 static void collect_all(int64_t until_ns)
 {
 	struct crash_record *record = &zone.record;
-	uint32_t waiting;
 
-	do {
-		waiting = 0;
-		for (uint32_t i = 0; i < record->nthreads; i++)
-			waiting += !collect(&record->threads[i]);
-	} while (waiting && wait_child(until_ns));
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		while (!collect(&record->threads[i]) && wait_child(until_ns))
+			;
+	}
 }
 
 /* Threads that pthread_create did not make have their names in /proc alone. */
@@ -312,12 +313,14 @@ static bool reap(struct crash_thread *thread)
 uint32_t reap_threads(int64_t until_ns)
 {
 	struct crash_record *record = &zone.record;
-	uint32_t left;
+	uint32_t left = 0;
 
-	do {
-		left = 0;
-		for (uint32_t i = 0; i < record->nthreads; i++)
-			left += !reap(&record->threads[i]);
-	} while (left && wait_child(until_ns));
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		bool gone = reap(&record->threads[i]);
+
+		while (!gone && wait_child(until_ns))
+			gone = reap(&record->threads[i]);
+		left += !gone;
+	}
 	return left;
 }
