@@ -46,6 +46,7 @@ UNWIND_SRCS = \
 PROC_SRCS = \
 	lib/proc/core.c \
 	lib/proc/files.c \
+	lib/proc/linkmap.c \
 	lib/proc/maps.c \
 	lib/proc/stop.c
 
@@ -91,6 +92,7 @@ HELPER_SRCS = \
 	shim/helper/flush.c \
 	shim/helper/main.c \
 	shim/helper/message.c \
+	shim/helper/nomaps.c \
 	shim/helper/notes.c \
 	shim/helper/registers_x86_64.c \
 	shim/helper/sandbox_x86_64.c \
@@ -189,6 +191,7 @@ UNIT_TESTS = \
 	hitscan \
 	http \
 	instruction \
+	linkmap \
 	maps \
 	meta \
 	minidump \
@@ -331,7 +334,7 @@ $(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
-		lib/proc/maps.c)
+		lib/proc/linkmap.c lib/proc/maps.c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))

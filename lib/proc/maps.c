@@ -451,8 +451,9 @@ static bool add_module(struct report *report, const struct maps *maps,
 	return true;
 }
 
-/* An image may begin where a run does, and again wherever the file's start, or
- * that of a library inside it, is mapped. */
+/* An image may begin where a run does, and again behind the span of the one
+ * before: the file's start, mapped once more, or another library of those that
+ * lie inside it. */
 static bool add_run(struct report *report, const struct maps *maps,
 		    const struct run *run, struct image *image,
 		    struct error *err)
@@ -466,7 +467,7 @@ static bool add_run(struct report *report, const struct maps *maps,
 		bool exec;
 
 		next = i + 1;
-		if (!is_file(map) || (i > run->start && map->offset != 0) ||
+		if (!is_file(map) || !map->read ||
 		    !open_image(image, map, read, context))
 			continue;
 		next = image_end(maps, run, i, image, &exec);

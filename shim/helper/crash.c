@@ -146,8 +146,10 @@ bool crash_map(struct crash *crash, struct error *err)
 {
 	if (crash->maps_fd >= 0)
 		crash->maps_text = read_fd(crash->maps_fd, &crash->maps_len);
-	if (!crash->maps_text)
-		return true; /* no /proc: registers and raw stack remain */
+	if (!crash->maps_text || !crash->maps_len) {
+		free(crash->maps_text);
+		return crash_guess_maps(crash, err);
+	}
 	/* The kernel makes this text slowly: read once, keep it whole. */
 	crash->maps_whole = malloc(crash->maps_len + 1);
 	if (!crash->maps_whole)
@@ -535,7 +537,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 {
 	int64_t began;
 
-	report->complete = crash->record->tier == 1 && crash->maps.len;
+	report->complete = crash->record->tier == 1 && crash->maps_whole;
 	take_process(crash->record, report);
 	take_signal(crash->record, report);
 	if (!maps_modules(&crash->maps, crash_read, crash, report, err) ||

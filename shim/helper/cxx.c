@@ -272,7 +272,8 @@ static bool try_word(struct crash *crash, uint64_t word,
 {
 	const struct map *map = maps_find(&crash->maps, word);
 
-	if (!map || !map->write || word % 8)
+	/* Without /proc the heap is not among the mappings. */
+	if (word % 8 || (map && !map->write) || (!map && crash->maps_whole))
 		return false;
 	return read_exception(crash, word + 80, out) ||
 	       read_exception(crash, word + 96, out);

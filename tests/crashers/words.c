@@ -2,6 +2,8 @@
  * a function of its own, or is called from one, so that frames are known. */
 #include <stdint.h>
 #include <stddef.h>
+#include <elf.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -281,7 +283,49 @@ DEATH overflow_thread(void)
 	pthread_join(thread, NULL);
 }
 
-static const char *turned;
+static const char *argument;
+
+/* Map the library that begins at OFFSET of FD, as a linker would that loads
+ * from archives: its entry point. It needs no relocation. */
+static void *load_at(int fd, off_t offset)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr segments[16];
+	char *base;
+
+	if (pread(fd, &header, sizeof(header), offset) != sizeof(header) ||
+	    header.e_phnum > 16 ||
+	    pread(fd, segments, sizeof(segments),
+		  offset + (off_t)header.e_phoff) != sizeof(segments))
+		exit(95);
+	base = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+	for (int i = 0; i < header.e_phnum; i++) {
+		const Elf64_Phdr *s = &segments[i];
+		size_t skip = s->p_vaddr % PAGE;
+		int protection = (s->p_flags & PF_R ? PROT_READ : 0) |
+				 (s->p_flags & PF_W ? PROT_WRITE : 0) |
+				 (s->p_flags & PF_X ? PROT_EXEC : 0);
+
+		if (s->p_type == PT_LOAD &&
+		    mmap(base + s->p_vaddr - skip, s->p_filesz + skip,
+			 protection, MAP_PRIVATE | MAP_FIXED, fd,
+			 offset + (off_t)(s->p_offset - skip)) == MAP_FAILED)
+			exit(94);
+	}
+	return base + header.e_entry;
+}
+
+/* The second of two libraries that are in one file, one after the other. */
+DEATH in_archive(void)
+{
+	int fd = open(argument, O_RDONLY);
+	void *first = load_at(fd, 2 * PAGE);
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	jump(first); /* returns */
+	jump(load_at(fd, end / 2));
+}
 
 /* Holds a secret, which its argument is but for one bit in each byte, wherever
  * a function may hold one, when it dies. */
@@ -291,7 +335,7 @@ DEATH secret(void)
 	uint64_t word;
 
 	for (size_t i = 0; i < sizeof(text); i++)
-		text[i] = turned[i % strlen(turned)] ^ 1;
+		text[i] = argument[i % strlen(argument)] ^ 1;
 	memcpy(&word, (void *)(uintptr_t)(text + 16), sizeof(word));
 	__asm__ volatile("movups (%0), %%xmm0\n\t"
 			 "movups (%0), %%xmm9\n\t"
@@ -321,6 +365,7 @@ static const struct {
 	{ "divide-register", divide_register },
 	{ "first-byte", first_byte },
 	{ "forbidden-call", forbidden_call },
+	{ "in-archive", in_archive },
 	{ "jump-data", jump_data },
 	{ "jump-heap", jump_heap },
 	{ "jump-stack", jump_stack },
@@ -348,7 +393,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	turned = argc > 2 ? argv[2] : "?";
+	argument = argc > 2 ? argv[2] : "?";
 	for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++) {
 		if (argc > 1 && strcmp(argv[1], deaths[i].name) == 0)
 			deaths[i].death();
