@@ -95,6 +95,7 @@ HELPER_SRCS = \
 	shim/helper/nomaps.c \
 	shim/helper/notes.c \
 	shim/helper/registers_x86_64.c \
+	shim/helper/rust.c \
 	shim/helper/sandbox_x86_64.c \
 	shim/helper/sender.c \
 	shim/helper/stacks.c

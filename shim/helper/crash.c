@@ -526,10 +526,13 @@ static void take_message(struct crash *crash, struct report *report)
 {
 	if (report->signal == SIGABRT)
 		report->message = crash_message(crash, report);
-	if (!report->message &&
-	    (report->signal == SIGABRT || report->signal == SIGILL ||
-	     report->signal == SIGTRAP))
-		report->message = crash_exception(crash, report);
+	if (report->message ||
+	    (report->signal != SIGABRT && report->signal != SIGILL &&
+	     report->signal != SIGTRAP))
+		return;
+	report->message = crash_exception(crash, report);
+	if (!report->message)
+		report->message = crash_panic(crash, report);
 }
 
 bool crash_collect(struct crash *crash, struct report *report,

@@ -56,6 +56,9 @@ const char *crash_message(struct crash *crash, struct report *report);
  * where the crashing thread does not die of one. Needs the frames. */
 const char *crash_exception(struct crash *crash, struct report *report);
 
+/* rust.c: where and with what the crashing thread panicked, or NULL. */
+const char *crash_panic(struct crash *crash, struct report *report);
+
 /* nomaps.c: CRASH's maps where there is no /proc, as far as memory tells. */
 bool crash_guess_maps(struct crash *crash, struct error *err);
 
