@@ -24,6 +24,7 @@ enum {
 	CRASHED_STACK = 65536, /* contract.md: 48 K from sp, 16 K at the base */
 	OTHER_STACK = 16384,
 	MAX_TEXT = 16 << 20,   /* of maps, cmdline, auxv each */
+	UNWIND_MS = 300,       /* for the threads that did not crash */
 	CODE_WINDOW = 256,     /* bytes of code kept around the pc */
 	CRASHED_RANGES = 2,    /* base of the stack, code */
 };
@@ -346,25 +347,39 @@ static void cut_stack(struct thread *thread)
 		thread->stack.len = last->cfa - start;
 }
 
-static void walk_threads(struct unwind *unwind, struct report *report)
+static void walk_thread(struct unwind *unwind, struct report *report,
+			struct thread *thread)
 {
 	static struct frame frames[MAX_FRAMES];
+	struct unwind_result result;
+
+	unwind_thread(unwind, &thread->registers, frames, MAX_FRAMES, &result);
+	thread->frames = report_copy(report, frames,
+				     result.nframes * sizeof(struct frame));
+	thread->nframes = thread->frames ? result.nframes : 0;
+	thread->depth = result.depth;
+	thread->truncated = result.truncated;
+	cut_stack(thread);
+}
+
+/* The crashing thread comes first, and the others as long as the witness keeps
+ * the memory: it goes after half a second. Their stacks have been read, so who
+ * prints the report can still unwind them. */
+static void walk_threads(struct unwind *unwind, struct report *report)
+{
+	int64_t until = clock_monotonic_us() + UNWIND_MS * 1000;
 
 	for (size_t i = 0; i < report->nthreads; i++) {
 		struct thread *thread = &report->threads[i];
-		struct unwind_result result;
 
 		if (!thread->has_registers)
 			continue;
-		unwind_thread(unwind, &thread->registers, frames, MAX_FRAMES,
-			      &result);
-		thread->frames = report_copy(report, frames,
-					     result.nframes *
-					     sizeof(struct frame));
-		thread->nframes = thread->frames ? result.nframes : 0;
-		thread->depth = result.depth;
-		thread->truncated = result.truncated;
-		cut_stack(thread);
+		if (i > 0 && clock_monotonic_us() > until) {
+			thread->truncated = "no time was left to unwind it";
+			report->complete = false;
+			continue;
+		}
+		walk_thread(unwind, report, thread);
 	}
 }
 

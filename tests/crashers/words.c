@@ -344,6 +344,54 @@ DEATH secret(void)
 			 : "xmm0", "xmm9", "r12", "rax", "r9", "memory");
 }
 
+static pthread_barrier_t deep_down;
+
+/* Of what no packing makes less. */
+DEATH descend(uint64_t random, int depth)
+{
+	volatile uint64_t frame[12];
+
+	for (size_t i = 0; i < 12; i++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		frame[i] = random;
+	}
+	if (depth > 0) {
+		descend(random, depth - 1);
+	} else {
+		pthread_barrier_wait(&deep_down);
+		for (;;)
+			pause();
+	}
+	frame[0] = frame[1];
+}
+
+static void *descend_there(void *seed)
+{
+	descend((uintptr_t)seed * 0x9e3779b97f4a7c15 + 1, 2000);
+	return NULL;
+}
+
+/* As many threads as the argument says, deep in calls. */
+DEATH deep_threads(void)
+{
+	unsigned n = (unsigned)strtoul(argument, NULL, 10);
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 1 << 20);
+	pthread_barrier_init(&deep_down, NULL, n + 1);
+	for (uintptr_t i = 0; i < n; i++) {
+		if (pthread_create(&thread, &attributes, descend_there,
+				   (void *)(i + 1)))
+			exit(93);
+	}
+	pthread_barrier_wait(&deep_down);
+	write_code();
+}
+
 DEATH wait_signal(void)
 {
 	puts("waiting");
@@ -360,6 +408,7 @@ static const struct {
 	{ "breakpoint", breakpoint },
 	{ "call-null", call_null },
 	{ "call-small", call_small },
+	{ "deep-threads", deep_threads },
 	{ "divide-memory", divide_memory },
 	{ "divide-overflow", divide_overflow },
 	{ "divide-register", divide_register },
