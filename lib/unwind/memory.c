@@ -6,18 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct memory_page {
-	uint64_t address; /* NO_PAGE: empty */
-	size_t len;       /* readable from its start; 0 is an answer too */
-	uint8_t bytes[MEMORY_PAGE];
-};
-
 #define NO_PAGE 1u /* no page begins there */
 
 bool memory_init(struct memory *memory, unwind_read *read, void *context)
 {
-	memory->pages = malloc(MEMORY_PAGES * sizeof(*memory->pages));
-	if (!memory->pages)
+	memory->bytes = malloc(MEMORY_PAGES * sizeof(*memory->bytes));
+	if (!memory->bytes)
 		return false;
 	for (size_t i = 0; i < MEMORY_PAGES; i++)
 		memory->pages[i].address = NO_PAGE;
@@ -28,26 +22,25 @@ bool memory_init(struct memory *memory, unwind_read *read, void *context)
 
 void memory_fini(struct memory *memory)
 {
-	free(memory->pages);
-	memory->pages = NULL;
+	free(memory->bytes);
+	memory->bytes = NULL;
 }
 
-static const struct memory_page *get_page(struct memory *memory,
-					  uint64_t address)
+/* The place of the cache that holds the page of ADDRESS. */
+static size_t get_page(struct memory *memory, uint64_t address)
 {
-	struct memory_page *page;
+	uint64_t start = address & ~(uint64_t)(MEMORY_PAGE - 1);
+	size_t i = memory_hash(start / MEMORY_PAGE, MEMORY_PAGES_BITS);
+	struct memory_page *page = &memory->pages[i];
 
-	address &= ~(uint64_t)(MEMORY_PAGE - 1);
-	page = &memory->pages[memory_hash(address / MEMORY_PAGE,
-					  MEMORY_PAGES_BITS)];
-	if (page->address == address)
-		return page;
-	page->address = address;
-	page->len = memory->read(memory->context, address, page->bytes,
+	if (page->address == start)
+		return i;
+	page->address = start;
+	page->len = memory->read(memory->context, start, memory->bytes[i],
 				 MEMORY_PAGE);
 	if (page->len > MEMORY_PAGE)
 		page->len = 0;
-	return page;
+	return i;
 }
 
 /* A stack window of a report may begin in the middle of a page, and then the
@@ -55,15 +48,14 @@ static const struct memory_page *get_page(struct memory *memory,
 static size_t copy_from_page(struct memory *memory, uint64_t address,
 			     void *to, size_t len)
 {
-	const struct memory_page *page = get_page(memory, address);
+	size_t i = get_page(memory, address), n;
 	size_t skip = (size_t)(address % MEMORY_PAGE);
-	size_t n;
 
-	if (page->len < skip + len) {
+	if (memory->pages[i].len < skip + len) {
 		n = memory->read(memory->context, address, to, len);
 		return n <= len ? n : 0;
 	}
-	memcpy(to, page->bytes + skip, len);
+	memcpy(to, memory->bytes[i] + skip, len);
 	return len;
 }
 
