@@ -138,26 +138,48 @@ static const struct link_map *own_map(void)
 	return map;
 }
 
+/* The symbol NAME that the object of MAP defines, or NULL. */
+static const Elf64_Sym *find(const struct link_map *map, const char *name)
+{
+	struct object o = read_object(map);
+	uint32_t i = 0;
+
+	if (!o.symbols || !o.strings)
+		return NULL;
+	if (o.gnu_hash)
+		i = find_gnu(&o, name);
+	else if (o.hash)
+		i = find_sysv(&o, name);
+	return i ? &o.symbols[i] : NULL;
+}
+
 uintptr_t resolve_sized(const char *name, size_t *len_out)
 {
 	const struct link_map *map = own_map();
 
 	for (map = map ? map->l_next : NULL; map; map = map->l_next) {
-		struct object o = read_object(map);
-		uint32_t i = 0;
+		const Elf64_Sym *symbol = find(map, name);
 
-		if (!o.symbols || !o.strings)
+		if (!symbol)
 			continue;
-		if (o.gnu_hash)
-			i = find_gnu(&o, name);
-		else if (o.hash)
-			i = find_sysv(&o, name);
-		if (!i)
-			continue;
-		*len_out = o.symbols[i].st_size;
-		return map->l_addr + o.symbols[i].st_value;
+		*len_out = symbol->st_size;
+		return map->l_addr + symbol->st_value;
 	}
 	return 0;
+}
+
+bool resolve_is_last(const char *name, uintptr_t address)
+{
+	const struct link_map *map = own_map();
+	uintptr_t last = 0;
+
+	for (map = map ? map->l_next : NULL; map; map = map->l_next) {
+		const Elf64_Sym *symbol = find(map, name);
+
+		if (symbol)
+			last = map->l_addr + symbol->st_value;
+	}
+	return last == address;
 }
 
 uintptr_t resolve_next(const char *name)

@@ -4,6 +4,7 @@
 #ifndef EPITAPH_SHIM_RESOLVE_H
 #define EPITAPH_SHIM_RESOLVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,10 @@ uintptr_t resolve_next(const char *name);
 
 /* The same, and the function's length. */
 uintptr_t resolve_sized(const char *name, size_t *len_out);
+
+/* Whether no object loaded later than the one with NAME at ADDRESS has a
+ * function of that name as well. */
+bool resolve_is_last(const char *name, uintptr_t address);
 
 /* Path of our own shared object, as the linker knows it; NULL if unknown. */
 const char *resolve_own_path(void);

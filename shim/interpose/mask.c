@@ -182,10 +182,29 @@ static uint64_t next_mask(int how, uint64_t mask, uint64_t wanted)
 	return how == SIG_SETMASK ? wanted : mask;
 }
 
+/* In a handler of the program's the kernel has its mask, and undoes at the
+ * return what was changed meanwhile, of which we hear nothing. So what is
+ * blocked there is blocked for real; and where the handler unblocks its own
+ * signal, as HotSpot's does, a further fault in it is no news. */
+static bool in_handler(int how, const sigset_t *set)
+{
+	struct first_fault *fault = set ? fault_handled() : NULL;
+	uint64_t own;
+
+	if (!fault)
+		return false;
+	own = 1ull << (fault->signal - 1) & bits_of(set);
+	if (how == SIG_SETMASK)
+		fault->opened = !own;
+	else if (own)
+		fault->opened = how == SIG_UNBLOCK;
+	return true;
+}
+
 /* The mask changes in our book first: a signal that was held back comes as soon
  * as the kernel lets it, and has to find itself unblocked. */
 static int change_known(real_mask_fn *real, int how, const sigset_t *set,
-			sigset_t *old)
+			sigset_t *old, bool handling)
 {
 	uint64_t wanted = set ? bits_of(set) & fault_mask() : 0;
 	struct thread_slot *slot = take_slot();
@@ -195,7 +214,9 @@ static int change_known(real_mask_fn *real, int how, const sigset_t *set,
 
 	if (!slot)
 		return real(how, set, old);
-	if (how != SIG_UNBLOCK)
+	if (how != SIG_UNBLOCK && handling)
+		wanted &= slot->mask;
+	else if (how != SIG_UNBLOCK)
 		wanted &= slot->mask | caught(wanted & ~slot->mask);
 	before = slot->mask;
 	next = set ? next_mask(how, before, wanted) : before;
@@ -233,11 +254,14 @@ static int change_known(real_mask_fn *real, int how, const sigset_t *set,
 int change_mask_by(real_mask_fn *real, int how, const sigset_t *set,
 		   sigset_t *old)
 {
+	bool handling = zone.ready && in_handler(how, set);
+
 	if (!zone.ready ||
 	    (!atomic_load(&zone.masked) &&
-	     (!set || how == SIG_UNBLOCK || !(bits_of(set) & fault_mask()))))
+	     (handling || !set || how == SIG_UNBLOCK ||
+	      !(bits_of(set) & fault_mask()))))
 		return real(how, set, old);
-	return change_known(real, how, set, old);
+	return change_known(real, how, set, old, handling);
 }
 
 static int change(struct real *function, int how, const sigset_t *set,

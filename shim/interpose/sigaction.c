@@ -98,13 +98,43 @@ void note_action(int sig, const struct kernel_action *action)
 		find_abort();
 }
 
-/* Keep what the kernel now has, and put ours in its place. */
+/* Whether a library (libjsig, a sanitizer) stands between us and libc, with an
+ * idea of its own of what a sigaction is to do. It sees, and may keep, what the
+ * kernel has; that must not be ours then, or the program would be given our
+ * handler as what was there before its own, and call it. */
+static bool has_other(void)
+{
+	enum { UNKNOWN, NO, YES };
+	static _Atomic int known;
+	int answer = atomic_load(&known);
+
+	if (answer == UNKNOWN) {
+		answer = resolve_is_last(real_sigaction.name,
+					 real_address(&real_sigaction)) ?
+				 NO :
+				 YES;
+		atomic_store(&known, answer);
+	}
+	return answer == YES;
+}
+
+/* Let the other library find the program's own action in the kernel. */
+static void uncover(int i, int sig)
+{
+	sys4(rt_sigaction, sig, &zone.actions[i].action, NULL, KERNEL_SIGSET);
+}
+
+/* Keep what the kernel now has, and put ours in its place; nothing where ours
+ * is there still. */
 static void adopt(int i, int sig)
 {
 	struct kernel_action *action = &zone.actions[i].action;
+	struct kernel_action now;
 
-	if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) < 0)
+	if (sys4(rt_sigaction, sig, NULL, &now, KERNEL_SIGSET) < 0 ||
+	    now.handler == (uintptr_t)crash_handler)
 		return;
+	*action = now;
 	note_action(sig, action);
 	install_action(sig, action);
 }
@@ -186,6 +216,12 @@ static int set_action(int sig, const struct sigaction *act,
 		return set_unclaimed(real, sig, act, old);
 	if (!row_lock(sig, &row))
 		return pass_on(real, sig, act, old);
+	if (has_other()) {
+		uncover(row.index, sig);
+		result = real(sig, act, old);
+		row_unlock(&row, true);
+		return result;
+	}
 	previous = zone.actions[row.index].action;
 	if (act)
 		result = real(sig, act, NULL);
@@ -233,9 +269,11 @@ static signal_handler_fn *wrap_signal(struct real *function, int sig,
 		return result;
 	if (!row_lock(sig, &row))
 		return pass_on_signal(real, sig, handler);
+	if (has_other())
+		uncover(row.index, sig);
 	result = real(sig, handler);
-	taken = result != SIG_ERR;
-	if (taken)
+	taken = result != SIG_ERR || has_other();
+	if (taken && !has_other())
 		result = (signal_handler_fn *)
 			zone.actions[row.index].action.handler;
 	row_unlock(&row, taken);

@@ -51,14 +51,58 @@ static struct first_fault *fault_of(int32_t tid)
 	return &zone.faults[i];
 }
 
+/* Whether the signal frame that the program's handler got for FAULT is whole,
+ * and the thread, now at SP, further down that stack, not far from it. A frame
+ * that was left by siglongjmp, or returned from, may look so for long: others
+ * may lie over it without a write to it. A handler may move the pc, as redis
+ * does, so that one is compared only where SAME_PC says so. */
+static bool is_below(const struct first_fault *fault, uint64_t sp, bool same_pc)
+{
+	static const uint64_t near = 1 << 20;
+	uint64_t live[RECORD_GREGS];
+
+	if (!fault->signal || sp >= fault->context ||
+	    fault->context - sp > near)
+		return false;
+	if (copy_safely(fault->context +
+			offsetof(ucontext_t, uc_mcontext.gregs), live,
+			sizeof(live)) != sizeof(live))
+		return false;
+	for (size_t i = 0; i < RECORD_GREGS; i++) {
+		if (live[i] != fault->gregs[i] &&
+		    (i != REG_RIP || same_pc))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the handler that was called with FAULT has not been left, as far as
+ * can be known: its signal is blocked as it is in a handler, too, unless the
+ * handler has unblocked it. HotSpot's does, and before it returns it moves the
+ * pc. */
+static bool still_handling(const struct first_fault *fault,
+			   const ucontext_t *context)
+{
+	uint64_t mask;
+
+	zone_copy(&mask, &context->uc_sigmask, sizeof(mask));
+	if (fault->blocked && !fault->opened &&
+	    !(mask & 1ull << (fault->signal - 1)))
+		return false;
+	return is_below(fault, context_sp(context), fault->opened);
+}
+
+/* A fault in a handler, which that may well survive, is not remembered over the
+ * one that the handler was called for. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 {
 	struct first_fault *fault = NULL;
 
 	if (!notice_fork())
 		fault = fault_of((int32_t)sys0(gettid));
-	if (!fault)
+	if (!fault || (fault->blocked && still_handling(fault, context)))
 		return;
+	fault->opened = false;
 	fault->blocked = !(zone.actions[claimed_index(sig)].action.flags &
 			   SA_NODEFER);
 	fault->signal = sig;
@@ -68,34 +112,17 @@ void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 		fault->gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
 }
 
-/* Whether the handler that was called with FAULT has not been left: its
- * signal frame is whole, and the thread is now further down that stack, not
- * far from it, with the signal blocked as it is in a handler. A handler that
- * was left by siglongjmp leaves its fault behind, and a frame may lie over that
- * without a write to it, so none of this alone proves anything. A handler may
- * move the pc (redis does), so that one is not compared. */
-static bool still_handling(const struct first_fault *fault,
-			   const ucontext_t *context)
+struct first_fault *fault_handled(void)
 {
-	static const uint64_t near = 1 << 20;
-	uint64_t sp = context_sp(context), mask;
-	uint64_t live[RECORD_GREGS];
+	int slot = atomic_load(&zone.nfaults) ? slot_current() : -1;
+	struct first_fault *fault;
 
-	if (!fault->signal || sp >= fault->context ||
-	    fault->context - sp > near)
-		return false;
-	zone_copy(&mask, &context->uc_sigmask, sizeof(mask));
-	if (fault->blocked && !(mask & 1ull << (fault->signal - 1)))
-		return false;
-	if (copy_safely(fault->context +
-			offsetof(ucontext_t, uc_mcontext.gregs), live,
-			sizeof(live)) != sizeof(live))
-		return false;
-	for (size_t i = 0; i < RECORD_GREGS; i++) {
-		if (live[i] != fault->gregs[i] && i != REG_RIP)
-			return false;
-	}
-	return true;
+	if (slot < 0 || !zone.slots[slot].fault)
+		return NULL;
+	fault = &zone.faults[zone.slots[slot].fault];
+	if (!is_below(fault, (uintptr_t)__builtin_frame_address(0), false))
+		return NULL;
+	return fault;
 }
 
 /* Whether CONTEXT is where FAULT was: the program's handler has raised the

@@ -54,7 +54,8 @@ struct virtual_action {
  * of the report. */
 struct first_fault {
 	int32_t signal;    /* 0: none */
-	bool blocked;      /* while its handler runs */
+	bool blocked;      /* while its handler runs, */
+	bool opened;       /* unless that has unblocked it */
 	uint64_t context;  /* address of the live ucontext */
 	uint8_t siginfo[128];
 	uint64_t gregs[RECORD_GREGS];
@@ -165,6 +166,9 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 void complete_record(const ucontext_t *context);
 /* Keep the context of a fault that goes to a handler of the program. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
+/* The fault for which the calling thread is, as far as its stack tells, in the
+ * program's handler; NULL if there is none. */
+struct first_fault *fault_handled(void);
 /* CLOCK now, in nanoseconds. */
 int64_t clock_ns(int clock);
 /* Copy up to LEN bytes at ADDRESS of our own memory; how many could be read.

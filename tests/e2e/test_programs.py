@@ -125,3 +125,44 @@ def test_redis():
         f"{list(map(hex, ours))}, gdb {list(map(hex, theirs))}"
     for thread in meta["threads"][1:]:
         assert edge_pcs(meta, thread["tid"]) == gdb[thread["tid"]]
+
+
+def build_c(name, *options):
+    """tests/programs/c/NAME.c, compiled: its path."""
+    out = lib.temp_dir("c.") / name
+    source = lib.ROOT / "tests/programs/c" / f"{name}.c"
+    done = lib.run_plain(["gcc", "-O1", "-g", "-pthread", "-o", out, source,
+                          *options])
+    assert done.exit == 0, done.stderr.decode()
+    return out
+
+
+def handlers(word, sig, text, env=None):
+    """c/handlers.c called WORD, without the shim and with it: both times SIG
+    and TEXT; the one report's JSON."""
+    program = build_c("handlers")
+    plain = lib.run_plain([program, word])
+    shim = lib.run_under_shim([program, word], env)
+    assert (plain.signal, plain.stdout) == (sig, text), plain
+    assert (shim.status, shim.stdout) == (plain.status, text), shim
+    return lib.user_stream(shim.report)
+
+
+def test_handler_reblocks():
+    """a handler that blocks its signal again and returns, as V8's does"""
+    meta = handlers("reblock", signal.SIGSEGV, b"fixed 1000\n")
+    assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
+
+
+def test_handler_nests():
+    """a handler that takes further faults and gives up, as HotSpot's does"""
+    meta = handlers("nested", signal.SIGABRT, b"survived 3\n")
+    assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
+
+
+def test_library_keeps_actions():
+    """a library that wraps sigaction, as libjsig does, on either side of us"""
+    layer = build_c("layer", "-shared", "-fPIC", "-ldl")
+    for preload in ([lib.SHIM, layer], [layer, lib.SHIM]):
+        handlers("layered", signal.SIGABRT, b"nobody was there before\n",
+                 {"LD_PRELOAD": ":".join(map(str, preload))})
