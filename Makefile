@@ -462,6 +462,12 @@ SOAK =
 soak: all crashers
 	@tests/soak $(SOAK)
 
+# Other people's programs under the shim: `make programs WORDS='go redis'`.
+programs:
+	@scripts/setup programs
+	@$(SUBMAKE) all crashers
+	@tests/run --kind program -j1 $(WORDS)
+
 fresh:
 	@scripts/setup fresh
 	@tests/fresh
@@ -536,4 +542,4 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh fuzz fuzz-seeds install lint soak unit vm
+	crashers demo fresh fuzz fuzz-seeds install lint programs soak unit vm
