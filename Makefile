@@ -3,6 +3,7 @@
 # What you may override.
 CC = gcc
 CXX = g++
+STRIP = strip
 CFLAGS = -O2 -g
 LDFLAGS =
 PREFIX = /usr/local
@@ -63,10 +64,13 @@ ZONE_SRCS = \
 	shim/signal/frame_x86_64.c \
 	shim/signal/handler.c \
 	shim/signal/mem.c \
+	shim/signal/raw.c \
 	shim/signal/release.c \
+	shim/signal/siblings.c \
 	shim/signal/stop.c \
 	shim/signal/text.c \
 	shim/signal/threads.c \
+	shim/signal/tiers.c \
 	shim/signal/witness.c
 
 SHIM_SRCS = \
@@ -94,6 +98,7 @@ HELPER_SRCS = \
 	shim/helper/message.c \
 	shim/helper/nomaps.c \
 	shim/helper/notes.c \
+	shim/helper/raw.c \
 	shim/helper/registers_x86_64.c \
 	shim/helper/rust.c \
 	shim/helper/sandbox_x86_64.c \
@@ -224,9 +229,11 @@ FUZZ_TARGETS = \
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
 	ends \
+	filtered \
 	handlers \
 	masks \
 	menu \
+	sabotage \
 	stacks \
 	threads \
 	words
@@ -328,7 +335,16 @@ $(B)/asan/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O1 -g $(PROJECT) $(SANITIZE) -c -o $@ $<
 
-$(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) shim/EXPORTS
+# The shim carries the helper along.
+$(B)/helper.carried: $(B)/epitaph-helper
+	$(STRIP) -s -o $@ $<
+
+$(B)/obj/shim/signal/carried.o: shim/signal/carried.S $(B)/helper.carried
+	@mkdir -p $(@D)
+	$(CC) -DCARRIED='"$(B)/helper.carried"' -c -o $@ $<
+
+$(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) \
+		$(B)/obj/shim/signal/carried.o shim/EXPORTS
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		$(SHIM_LDFLAGS)
 
@@ -362,7 +378,9 @@ $(B)/test/mkreport: $(call objs,tests/e2e/mkreport.c $(REPORT_SRCS))
 
 $(B)/crashers/%: tests/crashers/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $< $(LDLIBS)
+
+$(B)/crashers/filtered: LDLIBS = -lseccomp
 
 KNOWN_FLAGS = -std=c++17 -O2 -g -Wall -Wextra $(DEPS)
 REBUILT_FLAGS = $(KNOWN_FLAGS) -DKNOWN_REBUILT -fno-toplevel-reorder

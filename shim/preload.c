@@ -98,6 +98,8 @@ static bool read_auxv(const Elf64_auxv_t *auxv)
 		zone.altstack_bytes =
 			(zone.frame_bytes * 2 + ZONE_PAGE) &
 			~(uint32_t)(ZONE_PAGE - 1);
+	zone.record.auxv_len = (uint64_t)(uintptr_t)(auxv + 1) -
+			       zone.record.auxv;
 	resolve_init(phdr, phnum);
 	return !secure;
 }
@@ -137,7 +139,10 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 		return;
 	settings_unfollow(environment);
 	zone.record.board = annotate_address();
-	zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
+	zone.seccomp = sys1(prctl, 21 /* PR_GET_SECCOMP */) != 0;
+	zone.filtered = zone.seccomp;
+	if (!zone.filtered)
+		zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
 	prepare_fork();
 	prepare_stacks();
 	install_handlers();

@@ -245,7 +245,7 @@ bool ship_spool(const struct shipper *shipper, struct spool *spool, size_t max,
 		return fail(err, ERR_UNAVAILABLE, "spool %s: another process "
 			    "is shipping it", spool->path);
 	}
-	n = spool_list(spool, ids, cap);
+	n = spool_list(spool, SPOOL_REPORTS, ids, cap);
 	for (i = 0; i < n && reached && count.done + count.refused < max &&
 		    clock_monotonic_ms() < deadline_ms; i++)
 		reached = ship_id(shipper, spool, ids[i], &count, err) !=

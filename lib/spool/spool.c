@@ -17,6 +17,7 @@
 #include "../report/uuid.h"
 
 #define SUFFIX ".dmp.gz"
+#define RAW_SUFFIX ".raw"
 #define SHARED_SPOOL "/var/spool/epitaph"
 
 enum {
@@ -26,8 +27,16 @@ enum {
 	PART_LIFE_S = 3600, /* no helper lives longer than a minute */
 };
 
+/* A raw record that has been tried before has the number of tries behind its
+ * name: should it kill who reads it, that has been counted. */
+static const char *const suffixes[] = {
+	SUFFIX, RAW_SUFFIX, RAW_SUFFIX "1", RAW_SUFFIX "2",
+};
+enum { SUFFIXES = sizeof(suffixes) / sizeof(suffixes[0]) };
+
 struct entry {
 	char id[ID_LEN + 1];
+	unsigned suffix; /* index into suffixes; 0: a report */
 	uint64_t size;
 };
 
@@ -74,11 +83,13 @@ static bool open_dir(const char *path, bool create, bool strict,
 
 	if (strlen(path) >= sizeof(spool_out->path))
 		return fail(err, ERR_TOO_LARGE, "spool path too long");
-	if (create)
-		make_dirs(path, 3);
 	/* O_PATH first: a shared spool (1733) may be entered and written to,
 	 * but not listed, by those who are not its owner. */
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT && create) {
+		make_dirs(path, 3);
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	}
 	if (fd < 0)
 		return fail_errno(err, "spool %s", path);
 	if (fstat(fd, &st) < 0 || !is_usable_dir(&st) ||
@@ -130,21 +141,26 @@ void spool_close(struct spool *spool)
 	spool->dir = -1;
 }
 
-static void file_name(const char *id, char name_out[NAME_LEN])
+static void file_name(const char *id, unsigned suffix,
+		      char name_out[NAME_LEN])
 {
-	snprintf(name_out, NAME_LEN, "%.36s%s", id, SUFFIX);
+	snprintf(name_out, NAME_LEN, "%.36s%s", id, suffixes[suffix]);
 }
 
-/* True where NAME is ID.dmp.gz; the id then goes to ID_OUT. */
-static bool parse_name(const char *name, char id_out[ID_LEN + 1])
+/* True where NAME is an id and one of our suffixes; they go to ENTRY. */
+static bool parse_name(const char *name, struct entry *entry)
 {
 	int64_t time_ms;
 
-	if (strlen(name) != NAME_LEN - 1 || strcmp(name + ID_LEN, SUFFIX) != 0)
+	if (strlen(name) <= ID_LEN)
 		return false;
-	memcpy(id_out, name, ID_LEN);
-	id_out[ID_LEN] = '\0';
-	return uuid_parse(id_out, &time_ms);
+	memcpy(entry->id, name, ID_LEN);
+	entry->id[ID_LEN] = '\0';
+	for (entry->suffix = 0; entry->suffix < SUFFIXES; entry->suffix++) {
+		if (strcmp(name + ID_LEN, suffixes[entry->suffix]) == 0)
+			return uuid_parse(entry->id, &time_ms);
+	}
+	return false;
 }
 
 /* UUIDv7 begins with the time: by id is by age. */
@@ -166,7 +182,15 @@ static void sweep_part(int dir, const char *name)
 		unlinkat(dir, name, 0);
 }
 
-/* The spool's reports, oldest first, malloc'd; those that are not ours or not
+static void remove_file(struct spool *spool, const char *id, unsigned suffix)
+{
+	char name[NAME_LEN];
+
+	file_name(id, suffix, name);
+	unlinkat(spool->dir, name, 0);
+}
+
+/* What is in the spool, oldest first, malloc'd; those that are not ours or not
  * plain files are passed over. NULL and 0 where the directory cannot be read
  * (a shared spool, seen by somebody who is not root). */
 static struct entry *read_entries(struct spool *spool, size_t *n_out)
@@ -193,7 +217,7 @@ static struct entry *read_entries(struct spool *spool, size_t *n_out)
 				break;
 			entries = grown;
 		}
-		if (!parse_name(d->d_name, entries[n].id) ||
+		if (!parse_name(d->d_name, &entries[n]) ||
 		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(st.st_mode) || !is_trusted(&st))
 			continue;
@@ -216,7 +240,7 @@ static void make_room(struct spool *spool, uint64_t wanted, uint64_t max)
 		total += entries[i].size;
 	for (size_t i = 0; i < n && total > max; i++) {
 		total -= entries[i].size;
-		spool_remove(spool, entries[i].id);
+		remove_file(spool, entries[i].id, entries[i].suffix);
 	}
 	free(entries);
 }
@@ -259,7 +283,7 @@ bool spool_put(struct spool *spool, const char *id, const void *bytes,
 			    "report of %zu bytes, spool limit %llu", len,
 			    (unsigned long long)max);
 	make_room(spool, len, max);
-	file_name(id, name);
+	file_name(id, 0, name);
 	snprintf(aside, sizeof(aside), ".%.36s.part", id);
 	fd = openat(spool->dir, aside,
 		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -281,13 +305,16 @@ bool spool_put(struct spool *spool, const char *id, const void *bytes,
 	return true;
 }
 
-size_t spool_list(struct spool *spool, char (*ids)[37], size_t max)
+size_t spool_list(struct spool *spool, enum spool_kind kind, char (*ids)[37],
+		  size_t max)
 {
 	size_t n, taken = 0;
 	struct entry *entries = read_entries(spool, &n);
 
-	for (; taken < n && taken < max; taken++)
-		memcpy(ids[taken], entries[taken].id, ID_LEN + 1);
+	for (size_t i = 0; i < n && taken < max; i++) {
+		if ((kind == SPOOL_REPORTS) == (entries[i].suffix == 0))
+			memcpy(ids[taken++], entries[i].id, ID_LEN + 1);
+	}
 	free(entries);
 	return taken;
 }
@@ -310,15 +337,13 @@ static bool read_all(int fd, struct writer *out, struct error *err)
 	return true;
 }
 
-bool spool_get(struct spool *spool, const char *id, struct writer *out,
-	       struct error *err)
+static bool get_file(struct spool *spool, const char *name,
+		     struct writer *out, struct error *err)
 {
-	char name[NAME_LEN];
 	struct stat st;
 	bool done;
 	int fd;
 
-	file_name(id, name);
 	fd = openat(spool->dir, name,
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
@@ -333,21 +358,31 @@ bool spool_get(struct spool *spool, const char *id, struct writer *out,
 	return done || fail_context(err, "%s/%s", spool->path, name);
 }
 
-void spool_remove(struct spool *spool, const char *id)
+bool spool_get(struct spool *spool, const char *id, struct writer *out,
+	       struct error *err)
 {
 	char name[NAME_LEN];
 
-	file_name(id, name);
-	unlinkat(spool->dir, name, 0);
+	file_name(id, 0, name);
+	return get_file(spool, name, out, err);
 }
 
-void spool_refuse(struct spool *spool, const char *id)
+void spool_remove(struct spool *spool, const char *id)
 {
-	char name[NAME_LEN];
+	remove_file(spool, id, 0);
+}
+
+void spool_remove_raw(struct spool *spool, const char *id)
+{
+	for (unsigned i = 1; i < SUFFIXES; i++)
+		remove_file(spool, id, i);
+}
+
+static void refuse_file(struct spool *spool, const char *name)
+{
 	struct stat st;
 	int refused;
 
-	file_name(id, name);
 	if (faccessat(spool->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	mkdirat(spool->dir, "refused", 0700);
@@ -359,6 +394,39 @@ void spool_refuse(struct spool *spool, const char *id)
 	if (fstat(refused, &st) == 0 && st.st_uid == geteuid())
 		renameat(spool->dir, name, refused, name);
 	close(refused);
+}
+
+bool spool_take_raw(struct spool *spool, const char *id, struct writer *out,
+		    struct error *err)
+{
+	char name[NAME_LEN], next[NAME_LEN];
+
+	for (unsigned i = 1; i < SUFFIXES; i++) {
+		file_name(id, i, name);
+		if (faccessat(spool->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (i + 1 == SUFFIXES) {
+			refuse_file(spool, name);
+			return fail(err, ERR_REFUSED, "%s/%s: no report could "
+				    "be made of it in %u tries; it is in %s/"
+				    "refused", spool->path, name, i - 1,
+				    spool->path);
+		}
+		file_name(id, i + 1, next);
+		if (renameat(spool->dir, name, spool->dir, next) < 0)
+			return fail_errno(err, "%s/%s", spool->path, name);
+		return get_file(spool, next, out, err);
+	}
+	return fail(err, ERR_NOT_FOUND, "%s: no raw record %s", spool->path,
+		    id);
+}
+
+void spool_refuse(struct spool *spool, const char *id)
+{
+	char name[NAME_LEN];
+
+	file_name(id, 0, name);
+	refuse_file(spool, name);
 }
 
 /* Our lock file; -1 where it cannot be had. One of another's, who may hold it

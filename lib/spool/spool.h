@@ -43,12 +43,22 @@ void spool_close(struct spool *spool);
 bool spool_put(struct spool *spool, const char *id, const void *bytes,
 	       size_t len, uint64_t max, struct error *err);
 
-/* Ids of the complete reports, oldest first, at most MAX, into IDS. */
-size_t spool_list(struct spool *spool, char (*ids)[37], size_t max);
+enum spool_kind { SPOOL_REPORTS, SPOOL_RAW };
+
+/* Ids of the complete reports, or of the raw records, oldest first, at most
+ * MAX, into IDS. */
+size_t spool_list(struct spool *spool, enum spool_kind kind, char (*ids)[37],
+		  size_t max);
 
 /* Append the bytes of ID.dmp.gz to OUT. */
 bool spool_get(struct spool *spool, const char *id, struct writer *out,
 	       struct error *err);
+
+/* Append the bytes of the raw record ID to OUT, having counted the try on disk:
+ * after the second it goes to refused/, and the call fails. */
+bool spool_take_raw(struct spool *spool, const char *id, struct writer *out,
+		    struct error *err);
+void spool_remove_raw(struct spool *spool, const char *id);
 
 void spool_remove(struct spool *spool, const char *id);
 /* Move ID to refused/. */

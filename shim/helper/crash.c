@@ -36,6 +36,8 @@ size_t crash_read(void *context, uint64_t address, void *to, size_t len)
 	struct iovec remote = { (void *)(uintptr_t)address, len };
 	ssize_t n = -1;
 
+	if (crash->raw)
+		return raw_read(crash->raw, address, to, len);
 	/* No second try: the witness may be gone, its pid another's. */
 	if (crash->mem >= 0)
 		n = pread(crash->mem, to, len, (off_t)address);
@@ -56,6 +58,7 @@ static bool check_texts(struct crash_record *record, struct error *err)
 	TERMINATE(record->name);
 	TERMINATE(record->exe);
 	TERMINATE(record->tier_reason);
+	TERMINATE(record->settings.helper);
 	TERMINATE(record->settings.home);
 	TERMINATE(record->settings.state_home);
 	TERMINATE(record->settings.url);
@@ -65,6 +68,18 @@ static bool check_texts(struct crash_record *record, struct error *err)
 	TERMINATE(record->settings.tags);
 	return uuid_parse(record->id, &time_ms) ||
 	       fail(err, ERR_BAD_DATA, "crash record: its id is none");
+}
+
+static bool check_record(struct crash_record *record, struct error *err)
+{
+	if (record->magic != RECORD_MAGIC ||
+	    record->version != RECORD_VERSION ||
+	    record->size != sizeof(*record))
+		return fail(err, ERR_BAD_DATA,
+			    "crash record: not one of this build");
+	if (record->nthreads > RECORD_THREADS)
+		record->nthreads = RECORD_THREADS;
+	return check_texts(record, err);
 }
 
 static bool read_record(struct crash *crash, uint64_t address,
@@ -77,15 +92,9 @@ static bool read_record(struct crash *crash, uint64_t address,
 	if (!record)
 		return fail(err, ERR_NO_MEMORY, "record: out of memory");
 	crash->record = record;
-	if (crash_read(crash, address, record, head) != head ||
-	    record->magic != RECORD_MAGIC ||
-	    record->version != RECORD_VERSION ||
-	    record->size != sizeof(*record))
-		return fail(err, ERR_BAD_DATA,
-			    "crash record: not one of this build");
-	if (record->nthreads > RECORD_THREADS)
-		record->nthreads = RECORD_THREADS;
-	if (!check_texts(record, err))
+	if (crash_read(crash, address, record, head) != head)
+		return fail(err, ERR_BAD_DATA, "crash record: not readable");
+	if (!check_record(record, err))
 		return false;
 	rest = record->nthreads * sizeof(record->threads[0]);
 	if (crash_read(crash, address + head, record->threads, rest) != rest)
@@ -120,13 +129,32 @@ static char *read_fd(int fd, size_t *len_out)
 	return text;
 }
 
-static char *read_proc(const struct crash *crash, const char *name,
-		       size_t *len_out)
+static char *copy_text(const uint8_t *bytes, size_t len)
 {
-	int fd = openat(crash->proc, name, O_RDONLY | O_CLOEXEC);
+	char *text = bytes ? malloc(len + 1) : NULL;
+
+	if (text) {
+		memcpy(text, bytes, len);
+		text[len] = '\0';
+	}
+	return text;
+}
+
+/* A text of /proc about the process, malloc'd: NAME, or where there is a raw
+ * record its piece of TYPE. */
+static char *read_proc(const struct crash *crash, const char *name,
+		       enum raw_type type, size_t *len_out)
+{
 	char *text;
+	int fd;
 
 	*len_out = 0;
+	if (crash->raw) {
+		const uint8_t *bytes = raw_text(crash->raw, type, len_out);
+
+		return copy_text(bytes, *len_out);
+	}
+	fd = openat(crash->proc, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
 	text = read_fd(fd, len_out);
@@ -136,32 +164,52 @@ static char *read_proc(const struct crash *crash, const char *name,
 
 bool crash_open(struct crash *crash, uint64_t address, struct error *err)
 {
-	crash->record = NULL;
-	crash->maps_text = crash->maps_whole = NULL;
-	crash->maps_len = 0;
-	crash->maps = (struct maps){ 0 };
 	return read_record(crash, address, err);
 }
 
+bool crash_open_raw(struct crash *crash, const void *bytes, size_t len,
+		    struct error *err)
+{
+	crash->raw = raw_new(bytes, len, err);
+	if (!crash->raw)
+		return false;
+	crash->record = calloc(1, sizeof(*crash->record));
+	if (!crash->record)
+		return fail(err, ERR_NO_MEMORY, "record: out of memory");
+	return raw_record(crash->raw, crash->record, err) &&
+	       check_record(crash->record, err);
+}
+
+/* The kernel makes this text slowly: read once, it is also kept whole. None:
+ * no /proc; registers and raw stack remain. */
+
+/* The kernel makes this text slowly: read once, it is also kept whole. */
 bool crash_map(struct crash *crash, struct error *err)
 {
-	if (crash->maps_fd >= 0)
+	if (crash->raw)
+		crash->maps_text = read_proc(crash, NULL, RAW_MAPS,
+					     &crash->maps_len);
+	else if (crash->maps_fd >= 0)
 		crash->maps_text = read_fd(crash->maps_fd, &crash->maps_len);
 	if (!crash->maps_text || !crash->maps_len) {
 		free(crash->maps_text);
+		crash->maps_text = NULL;
 		return crash_guess_maps(crash, err);
 	}
-	/* The kernel makes this text slowly: read once, keep it whole. */
-	crash->maps_whole = malloc(crash->maps_len + 1);
+	crash->maps_whole = copy_text((const uint8_t *)crash->maps_text,
+				      crash->maps_len);
 	if (!crash->maps_whole)
 		return fail(err, ERR_NO_MEMORY, "maps: out of memory");
-	memcpy(crash->maps_whole, crash->maps_text, crash->maps_len + 1);
-	return maps_parse(crash->maps_text, crash->maps_len, &crash->maps,
-			  err);
+	if (!maps_parse(crash->maps_text, crash->maps_len, &crash->maps, err))
+		return false;
+	if (crash->raw)
+		raw_use_maps(crash->raw, &crash->maps);
+	return true;
 }
 
 void crash_close(struct crash *crash)
 {
+	raw_free(crash->raw);
 	maps_free(&crash->maps);
 	free(crash->maps_text);
 	free(crash->maps_whole);
@@ -198,23 +246,6 @@ static void keep_stack(struct crash *crash, struct report *report,
 	base->bytes = read_range(crash, report, base->address, &base->len);
 }
 
-/* The handler's own copy, for where the memory could not be read any more. */
-static void keep_recorded_stack(const struct crash *crash,
-				struct report *report, struct thread *thread)
-{
-	const struct crash_record *record = crash->record;
-	uint32_t len = record->stack_len;
-
-	if (thread->stack.len || !len || len > RECORD_STACK)
-		return;
-	thread->stack.address = record->stack_address;
-	if (record->settings.sanitize)
-		stack_sanitize(crash, crash->record->stack,
-			       record->stack_address, len);
-	thread->stack.bytes = report_copy(report, record->stack, len);
-	thread->stack.len = thread->stack.bytes ? len : 0;
-}
-
 static void keep_code(struct crash *crash, struct report *report,
 		      const struct thread *thread)
 {
@@ -246,11 +277,29 @@ static uint64_t wanted_stack(const struct crash *crash, uint64_t fallback)
 	return bytes >= 0 ? (uint64_t)bytes : fallback;
 }
 
+/* The extended state, which the kernel put into the signal frame. */
+static void take_xstate(struct crash *crash, struct report *report,
+			struct thread *thread)
+{
+	static uint8_t bytes[RECORD_XSTATE];
+	uint64_t at = crash->record->xstate_at;
+	size_t len;
+
+	if (!at || crash_read(crash, at, bytes, 512) != 512)
+		return;
+	len = xstate_size(bytes);
+	len = crash_read(crash, at, bytes, len);
+	if (len < 512)
+		return;
+	thread->fpstate = report_copy(report, bytes, 512);
+	thread->xstate = report_copy(report, bytes + 512, len - 512);
+	thread->xstate_len = thread->xstate ? len - 512 : 0;
+}
+
 static void take_crashed(struct crash *crash, struct report *report,
 			 struct thread *thread)
 {
 	const struct crash_record *record = crash->record;
-	uint32_t xstate = record->xstate_len;
 
 	thread->tid = (uint32_t)record->tid;
 	thread->name = report_string(report, record->name,
@@ -260,15 +309,9 @@ static void take_crashed(struct crash *crash, struct report *report,
 	thread->has_registers = true;
 	registers_from_gregs(record->gregs, record->fs_base,
 			     &thread->registers);
-	if (xstate >= 512 && xstate <= RECORD_XSTATE &&
-	    !record->settings.sanitize) {
-		thread->fpstate = report_copy(report, record->xstate, 512);
-		thread->xstate = report_copy(report, record->xstate + 512,
-					     xstate - 512);
-		thread->xstate_len = thread->xstate ? xstate - 512 : 0;
-	}
+	if (!record->settings.sanitize)
+		take_xstate(crash, report, thread);
 	keep_stack(crash, report, thread, wanted_stack(crash, CRASHED_STACK));
-	keep_recorded_stack(crash, report, thread);
 	keep_code(crash, report, thread);
 }
 
@@ -280,12 +323,21 @@ static void take_other(struct crash *crash, struct report *report,
 		thread->name = report_string(report, from->name,
 					     strnlen(from->name,
 						     sizeof(from->name)));
-	if (from->state != THREAD_STOPPED) {
+	if (from->state != THREAD_STOPPED)
 		report->complete = false;
+	if (from->state == THREAD_STOPPED) {
+		registers_from_user(from->regs, &thread->registers);
+	} else if (from->state == THREAD_PLACED) {
+		registers_from_place(from->regs, &thread->registers);
+		thread->truncated = "not stopped: in a system call that "
+				    "cannot be interrupted";
+	} else {
+		thread->truncated = from->state == THREAD_DENIED
+					    ? "not stopped: not permitted"
+					    : "not stopped in time";
 		return;
 	}
 	thread->has_registers = true;
-	registers_from_user(from->regs, &thread->registers);
 	if (report->nthreads <= crash->record->settings.threads)
 		keep_stack(crash, report, thread,
 			   wanted_stack(crash, OTHER_STACK));
@@ -358,7 +410,8 @@ static void walk_thread(struct unwind *unwind, struct report *report,
 				     result.nframes * sizeof(struct frame));
 	thread->nframes = thread->frames ? result.nframes : 0;
 	thread->depth = result.depth;
-	thread->truncated = result.truncated;
+	if (!thread->truncated)
+		thread->truncated = result.truncated;
 	cut_stack(thread);
 }
 
@@ -449,14 +502,14 @@ static size_t arguments_len(struct crash *crash, size_t len)
 static void take_proc(struct crash *crash, struct report *report)
 {
 	size_t len;
-	char *text = read_proc(crash, "cmdline", &len);
+	char *text = read_proc(crash, "cmdline", RAW_CMDLINE, &len);
 
 	len = text ? arguments_len(crash, len) : 0;
 	report->cmdline = text ? report_copy(report, text, len) : NULL;
 	report->cmdline_len = report->cmdline ? len : 0;
 	take_args(report);
 	free(text);
-	text = read_proc(crash, "cgroup", &len);
+	text = read_proc(crash, "cgroup", RAW_CGROUP, &len);
 	if (text && strncmp(text, "0::", 3) == 0)
 		report->cgroup = report_string(report, text + 3,
 					       strcspn(text + 3, "\n"));
@@ -511,8 +564,12 @@ static void take_process(const struct crash_record *record,
 	report->pid = (uint32_t)record->pid;
 	report->uid = record->uid;
 	report->has_uid = true;
-	report->uptime_ms = (record->boot_ns - record->started_ns) / 1000000;
-	report->frozen_us = (record->ready_ns - record->fault_ns) / 1000;
+	report->uptime_ms = record->started_ns
+		? (record->boot_ns - record->started_ns) / 1000000
+		: -1;
+	report->frozen_us = record->fault_ns
+		? (record->ready_ns - record->fault_ns) / 1000
+		: -1;
 	report->tier = (int)record->tier;
 	report->exe = report_string(report, record->exe,
 				    strnlen(record->exe, sizeof(record->exe)));
@@ -616,5 +673,7 @@ void crash_conclude(const struct crash *crash, struct report *report)
 	has_error = has_error && page_fault_error(record->gregs, &error);
 	report->reason = signal_reason(report, error, has_error);
 	fingerprint_exact(report, report->exact);
-	report->total_us = clock_monotonic_us() - record->fault_ns / 1000;
+	report->total_us = record->fault_ns && !crash->raw
+		? clock_monotonic_us() - record->fault_ns / 1000
+		: -1;
 }

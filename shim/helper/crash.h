@@ -9,8 +9,10 @@
 #include "../../lib/proc/maps.h"
 #include "../../lib/report/report.h"
 #include "../signal/record.h"
+#include "raw.h"
 
 struct crash {
+	struct raw *raw;        /* in place of descriptors and witness */
 	int mem, maps_fd, proc; /* descriptors from the witness, or -1 */
 	pid_t witness;
 	struct crash_record *record; /* ours; threads as far as there are */
@@ -22,7 +24,10 @@ struct crash {
 
 /* Copy the record at ADDRESS of the dead process. */
 bool crash_open(struct crash *crash, uint64_t address, struct error *err);
-/* Read its maps. */
+/* The same from a raw record of LEN BYTES, which must outlive CRASH. */
+bool crash_open_raw(struct crash *crash, const void *bytes, size_t len,
+		    struct error *err);
+/* Read its maps, after either. */
 bool crash_map(struct crash *crash, struct error *err);
 void crash_close(struct crash *crash);
 
@@ -72,6 +77,10 @@ void crash_notes(struct crash *crash, struct report *report);
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 			  uint64_t fs_base, struct registers *out);
 void registers_from_user(const uint64_t regs[27], struct registers *out);
+/* Of those, pc and sp alone are known. */
+void registers_from_place(const uint64_t regs[27], struct registers *out);
+/* Bytes of the extended state whose first are HEAD; 0: not one. */
+size_t xstate_size(const uint8_t head[512]);
 /* The page-fault error code in GREGS; false where it was no page fault. */
 bool page_fault_error(const uint64_t gregs[RECORD_GREGS],
 		      uint64_t *error_out);

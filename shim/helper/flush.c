@@ -21,14 +21,13 @@ static void exec_flush(const struct crash_settings *settings,
 		       const struct order *order)
 {
 	static const char *const places[] = { "epitaph", "../../bin/epitaph" };
-	char own[2048], path[4096], token[sizeof(settings->token) + 16];
-	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	char *slash;
+	char own[sizeof(settings->helper)], path[4096];
+	char token[sizeof(settings->token) + 16];
 	char *environment[] = { token, NULL };
+	char *slash;
 
-	if (n <= 0)
-		return;
-	own[n] = '\0';
+	/* Not where we are: that may be a file in memory. */
+	memcpy(own, settings->helper, sizeof(own));
 	slash = strrchr(own, '/');
 	if (!slash)
 		return;

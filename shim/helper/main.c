@@ -32,6 +32,7 @@ enum {
 	                 * bytes, 9 is 3.1 ms and another 2 % */
 	CPU_S = 20,
 	MEMORY_MIB = 1024,
+	MAX_OPEN = 1024,       /* the modules of a raw record */
 };
 
 static int progress_fd = -1;
@@ -78,7 +79,7 @@ static void limit_self(void)
 	limit(RLIMIT_CPU, CPU_S);
 	limit(RLIMIT_AS, (rlim_t)MEMORY_MIB << 20);
 	limit(RLIMIT_FSIZE, RLIM_INFINITY);
-	limit(RLIMIT_NOFILE, 64);
+	limit(RLIMIT_NOFILE, MAX_OPEN);
 	prctl(PR_SET_NAME, "epitaph-helper");
 }
 
@@ -152,13 +153,9 @@ static void prepare_shipping(const struct crash_settings *settings)
 		flush_fd = flush_prepare(settings);
 }
 
-static bool make_report(struct crash *crash, uint64_t address,
-			struct report *report, struct writer *gz_out,
-			struct error *err)
+static bool make_report(struct crash *crash, struct report *report,
+			struct writer *gz_out, struct error *err)
 {
-	if (!crash_open(crash, address, err))
-		return false;
-	prepare_shipping(&crash->record->settings);
 	sandbox_enter();
 	if (!crash_map(crash, err) || !crash_collect(crash, report, err))
 		return false;
@@ -167,21 +164,99 @@ static bool make_report(struct crash *crash, uint64_t address,
 	return pack(report, gz_out, err);
 }
 
-int main(int argc, char **argv)
+static void send_report(struct crash *crash, const struct report *report,
+			const struct writer *gz, struct spool *spool)
 {
-	struct crash crash = { 0 };
-	struct error err = { 0 };
+	const struct crash_settings *settings = &crash->record->settings;
+
+	if (!settings->url[0])
+		return;
+	if (flush_fd >= 0)
+		flush_order(flush_fd, spool->path, report->id);
+	else
+		ship(settings, report, gz, spool);
+}
+
+/* As the witness starts us: the process is dead, or waits for us. */
+static bool report_crash(struct crash *crash, uint64_t address,
+			 struct error *err)
+{
 	struct spool spool = { .dir = -1 };
 	struct report report;
 	struct writer gz;
 	bool stored;
 
-	if (argc != ARG_COUNT) {
-		fprintf(stderr, "epitaph-helper: started by libepitaph.so "
-				"when a program crashes; see `epitaph run "
-				"--help`\n");
-		return 2;
+	writer_init(&gz, MAX_REPORT_BYTES);
+	if (!report_init(&report, err) || !crash_open(crash, address, err))
+		return false;
+	prepare_shipping(&crash->record->settings);
+	if (!make_report(crash, &report, &gz, err))
+		return false;
+	stored = store(&crash->record->settings, &report, &gz, &spool, err);
+	if (stored && crash->record->late) /* the witness may have given up */
+		spool_remove_raw(&spool, report.id);
+	report_progress(stored ? HELPER_DURABLE : HELPER_FAILED);
+	setsid();
+	if (stored)
+		send_report(crash, &report, &gz, &spool);
+	spool_close(&spool);
+	writer_fini(&gz);
+	report_free(&report);
+	return stored;
+}
+
+/* As `epitaph flush` starts us: make a report of the raw record ID in the
+ * spool at PATH. */
+static bool finish_raw(struct crash *crash, const char *path, const char *id,
+		       struct error *err)
+{
+	const struct spool_where where = { .spool = path };
+	struct spool spool = { .dir = -1 };
+	struct report report;
+	struct writer raw, gz;
+	bool done;
+
+	writer_init(&raw, MAX_REPORT_BYTES);
+	writer_init(&gz, MAX_REPORT_BYTES);
+	done = report_init(&report, err) && spool_open(&where, &spool, err) &&
+	       spool_take_raw(&spool, id, &raw, err) &&
+	       crash_open_raw(crash, raw.bytes, raw.len, err) &&
+	       make_report(crash, &report, &gz, err) &&
+	       (strcmp(report.id, id) == 0 ||
+		fail(err, ERR_BAD_DATA, "raw record: it says it is %s",
+		     report.id)) &&
+	       spool_put(&spool, id, gz.bytes, gz.len,
+			 crash->record->settings.spool_max, err);
+	if (done)
+		spool_remove_raw(&spool, id);
+	spool_close(&spool);
+	writer_fini(&gz);
+	return done; /* what CRASH points to goes with the process */
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "epitaph-helper: started by libepitaph.so when a "
+			"program crashes, and by `epitaph flush`; see "
+			"`epitaph run --help`\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct crash crash = { .mem = -1, .maps_fd = -1, .proc = -1 };
+	struct error err = { 0 };
+	bool done;
+
+	if (argc == 4 && strcmp(argv[1], "--finish") == 0) {
+		limit_self();
+		done = finish_raw(&crash, argv[2], argv[3], &err);
+		if (!done)
+			fprintf(stderr, "epitaph-helper: %s\n", err.text);
+		return done ? 0 : 1;
 	}
+	if (argc != ARG_COUNT)
+		return usage();
 	ignore_signals();
 	umask(077); /* the program's own may be anything */
 	limit_self();
@@ -190,23 +265,8 @@ int main(int argc, char **argv)
 	crash.maps_fd = descriptor(argv[ARG_MAPS]);
 	crash.proc = descriptor(argv[ARG_PROC]);
 	progress_fd = descriptor(argv[ARG_PIPE]);
-	writer_init(&gz, MAX_REPORT_BYTES);
-	if (!report_init(&report, &err) ||
-	    !make_report(&crash, strtoull(argv[ARG_RECORD], NULL, 10), &report,
-			 &gz, &err))
-		return 1;
-	stored = store(&crash.record->settings, &report, &gz, &spool, &err);
-	report_progress(HELPER_DURABLE);
-	setsid();
-	if (crash.record->settings.url[0] && stored) {
-		if (flush_fd >= 0)
-			flush_order(flush_fd, spool.path, report.id);
-		else
-			ship(&crash.record->settings, &report, &gz, &spool);
-	}
-	spool_close(&spool);
-	writer_fini(&gz);
-	report_free(&report);
+	done = report_crash(&crash, strtoull(argv[ARG_RECORD], NULL, 10),
+			    &err);
 	crash_close(&crash);
-	return stored ? 0 : 1;
+	return done ? 0 : 1;
 }

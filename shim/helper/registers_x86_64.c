@@ -1,7 +1,15 @@
 /* The kernel's two register layouts on x86-64, in our (DWARF's) order. */
 #include <sys/reg.h>
 
+#include <string.h>
+
 #include "crash.h"
+
+enum {
+	FXSAVE_BYTES = 512,
+	SOFTWARE_AT = 464, /* struct _fpx_sw_bytes in the FXSAVE area */
+	SOFTWARE_MAGIC = 0x46505853,
+};
 
 #define ALL_GENERAL ((1u << REG_CFI_COUNT) - 1)
 
@@ -65,4 +73,22 @@ bool page_fault_error(const uint64_t gregs[RECORD_GREGS], uint64_t *error_out)
 		return false;
 	*error_out = gregs[GREG_ERROR];
 	return true;
+}
+
+void registers_from_place(const uint64_t regs[27], struct registers *out)
+{
+	*out = (struct registers){ .valid = 0 };
+	set(out, R_RIP, regs[RIP]);
+	set(out, R_RSP, regs[RSP]);
+}
+
+size_t xstate_size(const uint8_t head[512])
+{
+	uint32_t software[2];
+
+	memcpy(software, head + SOFTWARE_AT, sizeof(software));
+	if (software[0] != SOFTWARE_MAGIC || software[1] < FXSAVE_BYTES ||
+	    software[1] > RECORD_XSTATE)
+		return FXSAVE_BYTES;
+	return software[1];
 }

@@ -3,12 +3,29 @@
 #include "zone.h"
 
 enum {
-	XSTATE_SW_OFFSET = 464, /* of struct _fpx_sw_bytes in the FXSAVE area */
-	XSTATE_MAGIC1 = 0x46505853,
 	FXSAVE_BYTES = 512,
+	SOFTWARE_AT = 464, /* struct _fpx_sw_bytes in the FXSAVE area */
+	SOFTWARE_MAGIC = 0x46505853,
+	GREG_RAX = 13,
 	GREG_RSP = 15,
 	GREG_RIP = 16,
-	GREG_RAX = 13,
+	GREG_EFLAGS = 17,
+	GREG_SEGMENTS = 18,
+	USER_RIP = 16, /* in struct user_regs_struct */
+	USER_CS = 17,
+	USER_EFLAGS = 18,
+	USER_RSP = 19,
+	USER_SS = 20,
+	USER_FS_BASE = 21,
+	USER_FS = 25,
+	USER_GS = 26,
+	USER_COUNT = 27,
+};
+
+/* Index in gregset_t of the first sixteen of struct user_regs_struct: r15,
+ * r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi. */
+static const uint8_t greg_of_user[15] = {
+	7, 6, 5, 4, 10, 11, 3, 2, 1, 0, 13, 14, 12, 9, 8,
 };
 
 /* The byte sequence by which libgcc and libunwind know a signal frame that has
@@ -43,22 +60,20 @@ void save_registers(const ucontext_t *context)
 	sys2(arch_prctl, 0x1003 /* ARCH_GET_FS */, &zone.record.fs_base);
 }
 
-void save_xstate(const ucontext_t *context)
+uint64_t xstate_address(const ucontext_t *context)
 {
-	uint64_t at = (uint64_t)(uintptr_t)context->uc_mcontext.fpregs;
-	uint32_t software[2] = { 0, 0 };
-	size_t len = FXSAVE_BYTES;
+	return (uint64_t)(uintptr_t)context->uc_mcontext.fpregs;
+}
 
-	zone.record.xstate_len = 0;
-	if (!at)
-		return;
-	copy_safely(at + XSTATE_SW_OFFSET, software, sizeof(software));
-	if (software[0] == XSTATE_MAGIC1 && software[1] > FXSAVE_BYTES)
-		len = software[1];
-	if (len > RECORD_XSTATE)
-		len = RECORD_XSTATE;
-	zone.record.xstate_len =
-		(uint32_t)copy_safely(at, zone.record.xstate, len);
+size_t xstate_len(uint64_t address)
+{
+	uint32_t software[2] = { 0, 0 };
+
+	copy_safely(address + SOFTWARE_AT, software, sizeof(software));
+	if (software[0] != SOFTWARE_MAGIC || software[1] < FXSAVE_BYTES ||
+	    software[1] > RECORD_XSTATE)
+		return FXSAVE_BYTES;
+	return software[1];
 }
 
 uint64_t context_sp(const ucontext_t *context)
@@ -89,4 +104,84 @@ bool at_abort_trap(const ucontext_t *context)
 	copy_safely((uint64_t)context->uc_mcontext.gregs[GREG_RIP],
 		    &instruction, 1);
 	return instruction == 0xf4; /* hlt */
+}
+
+void context_to_user(const ucontext_t *context, uint64_t regs_out[27])
+{
+	const greg_t *gregs = context->uc_mcontext.gregs;
+	uint64_t segments = (uint64_t)gregs[GREG_SEGMENTS];
+
+	for (size_t i = 0; i < sizeof(greg_of_user); i++)
+		regs_out[i] = (uint64_t)gregs[greg_of_user[i]];
+	regs_out[15] = ~0ull; /* orig_rax: in no system call that is known */
+	regs_out[USER_RIP] = (uint64_t)gregs[GREG_RIP];
+	regs_out[USER_CS] = segments & 0xffff;
+	regs_out[USER_EFLAGS] = (uint64_t)gregs[GREG_EFLAGS];
+	regs_out[USER_RSP] = (uint64_t)gregs[GREG_RSP];
+	regs_out[USER_SS] = segments >> 48 & 0xffff;
+	regs_out[USER_FS] = segments >> 32 & 0xffff;
+	regs_out[USER_GS] = segments >> 16 & 0xffff;
+	sys2(arch_prctl, 0x1003 /* ARCH_GET_FS */, &regs_out[USER_FS_BASE]);
+	sys2(arch_prctl, 0x1004 /* ARCH_GET_GS */, &regs_out[USER_FS_BASE + 1]);
+}
+
+void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[27])
+{
+	for (size_t i = 0; i < USER_COUNT; i++)
+		regs_out[i] = 0;
+	regs_out[USER_RIP] = pc;
+	regs_out[USER_RSP] = sp;
+}
+
+uint64_t gregs_sp(const uint64_t gregs[RECORD_GREGS])
+{
+	return gregs[GREG_RSP];
+}
+
+uint64_t gregs_pc(const uint64_t gregs[RECORD_GREGS])
+{
+	return gregs[GREG_RIP];
+}
+
+uint64_t user_sp(const uint64_t regs[27])
+{
+	return regs[USER_RSP];
+}
+
+uint64_t user_fs_base(const uint64_t regs[27])
+{
+	return regs[USER_FS_BASE];
+}
+
+void fail_call(ucontext_t *context)
+{
+	context->uc_mcontext.gregs[GREG_RAX] = -38; /* ENOSYS */
+}
+
+void become_context(ucontext_t *context, const ucontext_t *from)
+{
+	zone_copy(context->uc_mcontext.gregs, from->uc_mcontext.gregs,
+		  sizeof(context->uc_mcontext.gregs));
+	zone_copy(&context->uc_sigmask, &from->uc_sigmask, KERNEL_SIGSET);
+}
+
+uint64_t current_sp(void)
+{
+	uint64_t sp;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+	return sp;
+}
+
+/* crash_on_stack() is called by its name, so that this is no indirect call. */
+void call_on_stack(void *top)
+{
+	__asm__ volatile("mov %%rsp, %%rbx\n\t"
+			 "mov %0, %%rsp\n\t"
+			 "call crash_on_stack\n\t"
+			 "mov %%rbx, %%rsp"
+			 :
+			 : "r"(top)
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9",
+			   "r10", "r11", "memory", "cc");
 }

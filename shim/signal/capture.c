@@ -1,10 +1,8 @@
-/* Writing the crash down: siginfo, registers, extended state and the bytes
- * around the stack pointer go into the preallocated record. Runs in the
- * crashing thread; trusts nothing that the registers point to. */
+/* Writing the crash down: siginfo and registers go into the preallocated
+ * record. Stack and extended state stay where they are, in memory that the
+ * witness keeps. Runs in the crashing thread; trusts nothing that the registers
+ * point to. */
 #include "zone.h"
-
-/* The kernel gives arguments and environment at most 6 MiB (execve(2)). */
-enum { MAX_ENVIRONMENT = 8 << 20 };
 
 struct io_vector {
 	void *base;
@@ -24,7 +22,9 @@ int64_t clock_ns(int clock)
 {
 	struct timespec now = { 0, 0 };
 
-	sys2(clock_gettime, clock, &now);
+	/* A filter may leave no clock but the oldest. */
+	if (sys2(clock_gettime, clock, &now) < 0 && clock == CLOCK_REALTIME)
+		now.tv_sec = sys1(time, NULL);
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
@@ -161,28 +161,6 @@ static const struct first_fault *earlier_fault(int sig,
 	return NULL;
 }
 
-static void copy_stack(void)
-{
-	struct crash_record *record = &zone.record;
-	uint64_t from = record->gregs[REG_RSP] - RED_ZONE;
-	uint64_t len = RECORD_STACK;
-	int64_t wanted = record->settings.stack_bytes;
-
-	record->stack_address = from;
-	record->stack_len = 0;
-	if (wanted >= 0 && (uint64_t)wanted < len)
-		len = (uint64_t)wanted;
-	/* Above the argc word lie arguments and environment. */
-	if (from < record->main_stack_end &&
-	    record->main_stack_end - from < len)
-		len = record->main_stack_end - from;
-	if (from >= record->main_stack_end &&
-	    from - record->main_stack_end < MAX_ENVIRONMENT)
-		len = 0;
-	record->stack_len =
-		(uint32_t)copy_safely(from, record->stack, (size_t)len);
-}
-
 static void make_id(struct crash_record *record)
 {
 	uint8_t random[16] = { 0 };
@@ -202,16 +180,13 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	struct crash_record *record = &zone.record;
 	const struct first_fault *fault;
 
-	record->fault_ns = clock_ns(CLOCK_MONOTONIC);
+	record->fault_ns = zone.filtered ? 0 : clock_ns(CLOCK_MONOTONIC);
 	record->pid = atomic_load(&zone.pid);
 	record->tid = tid;
 	record->signal = sig;
 	record->death_signal = sig;
 	record->nthreads = 0;
 	record->late = 0;
-	record->tier = 3;
-	put_text(record->tier_reason, record->tier_reason +
-		 sizeof(record->tier_reason), "no witness");
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
 	record->first_fault = 0;
@@ -245,14 +220,24 @@ void complete_record(const ucontext_t *context)
 {
 	struct crash_record *record = &zone.record;
 
+	if (!record->fault_ns)
+		record->fault_ns = clock_ns(CLOCK_MONOTONIC);
 	record->time_ns = clock_ns(CLOCK_REALTIME);
 	record->boot_ns = clock_ns(CLOCK_BOOTTIME);
 	record->uid = (uint32_t)sys0(getuid);
 	sys2(prctl, 16 /* PR_GET_NAME */, record->name);
 	make_id(record);
-	save_xstate(state_context(context));
-	copy_stack();
+	record->xstate_at = xstate_address(state_context(context));
 	record->version = RECORD_VERSION;
 	record->size = sizeof(*record);
 	record->magic = RECORD_MAGIC;
+}
+
+void read_exe(void)
+{
+	char *exe = zone.record.exe;
+	long n = sys3(readlink, "/proc/self/exe", exe,
+		      sizeof(zone.record.exe) - 1);
+
+	exe[n > 0 ? n : 0] = '\0';
 }

@@ -14,9 +14,6 @@ static const int claimed_signals[CLAIMED_COUNT] = {
 
 enum { ABORT_WORDS = 64 }; /* between raise()'s system call and abort() */
 
-/* Not known to all libc headers: the kernel's own. */
-#define KERNEL_SA_RESTORER 0x04000000ul
-
 int claimed_signal(int i)
 {
 	return claimed_signals[i];
@@ -58,9 +55,10 @@ long install_action(int sig, const struct kernel_action *action)
 		SA_NODEFER | SA_RESTART | SA_ONSTACK | SA_NOCLDSTOP;
 	struct kernel_action real = {
 		.handler = (uintptr_t)crash_handler,
-		.flags = SA_SIGINFO | SA_ONSTACK | KERNEL_SA_RESTORER,
+		.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER |
+			 KERNEL_SA_RESTORER,
 		.restorer = (uintptr_t)zone_restorer,
-		.mask = ~0ull,
+		.mask = ~ZONE_FAULTS,
 	};
 
 	if (action->handler == (uintptr_t)SIG_IGN) {
@@ -237,7 +235,7 @@ void crash_handler(int sig, siginfo_t *si, void *ucontext)
 	struct kernel_action action;
 	bool fault = si->si_code > 0;
 
-	if (i < 0)
+	if (i < 0 || crash_recursed(sig, si, ucontext))
 		return;
 	action = read_action(&zone.actions[i]);
 	if (atomic_load(&zone.masked) && (n = slot_current()) >= 0)

@@ -11,11 +11,11 @@
 #define RECORD_MAGIC 0x3144524350455045ull /* "EPEPCRD1" */
 
 enum {
-	RECORD_VERSION = 1,
+	RECORD_VERSION = 2,
 	RECORD_THREADS = 4096, /* as MAX_THREADS of a report */
-	RECORD_STACK = 49152,  /* from sp; the base is read by the helper */
 	RECORD_XSTATE = 16384, /* 11,008 with AMX */
 	RECORD_GREGS = 23,     /* gregset_t of x86-64 */
+	RECORD_REASON = 64,
 	RED_ZONE = 128,        /* below sp, the callee may use it */
 };
 
@@ -40,10 +40,11 @@ struct crash_settings {
 };
 
 enum crash_thread_state {
-	THREAD_WAITED, /* seized, but did not stop in time */
+	THREAD_WAITED, /* was asked to stop, and did not in time */
 	THREAD_STOPPED,
 	THREAD_GONE,
-	THREAD_DENIED, /* may not be traced */
+	THREAD_DENIED, /* may not be traced, and gave no answer to a signal */
+	THREAD_PLACED, /* did not stop in time, but pc and sp are known */
 };
 
 struct crash_thread {
@@ -51,7 +52,8 @@ struct crash_thread {
 	uint32_t state;
 	char name[16];
 	uint64_t regs[27]; /* struct user_regs_struct */
-	uint64_t reaped; /* 1: the witness need not wait for it any more */
+	uint32_t traced; /* 1: the witness has it to reap */
+	uint32_t reaped; /* 1: it is gone, as far as the witness knows */
 };
 
 /* What start and capture write comes first, on one page: each page that is
@@ -61,7 +63,7 @@ struct crash_record {
 	uint32_t version;
 	uint32_t size;
 	uint64_t main_stack_end; /* address of the argc word */
-	uint64_t auxv;           /* address */
+	uint64_t auxv, auxv_len; /* address, bytes */
 	uint64_t board;          /* address of epitaph.h's annotations */
 	int64_t started_ns;      /* CLOCK_BOOTTIME when the shim was loaded */
 
@@ -79,16 +81,13 @@ struct crash_record {
 	char name[16];        /* of the crashing thread */
 	uint64_t gregs[RECORD_GREGS];
 	uint64_t fs_base; /* of the crashing thread: its TCB */
-	char tier_reason[64];
+	uint64_t xstate_at; /* in the signal frame, which outlives the process
+	                     * as all its memory does; 0: none */
+	char tier_reason[RECORD_REASON];
 	uint32_t tier;
 	uint32_t late; /* 1: the process waits for the report to be durable */
-	uint32_t xstate_len;
-	uint32_t stack_len;
-	uint64_t stack_address;
 	struct crash_settings settings;
 	char exe[1024];
-	uint8_t xstate[RECORD_XSTATE];
-	uint8_t stack[RECORD_STACK];
 	uint32_t nthreads;
 	struct crash_thread threads[RECORD_THREADS];
 };
@@ -104,10 +103,30 @@ enum helper_arg {
 	ARG_COUNT,
 };
 
+/* Where no helper could be had the record goes to the spool as ID.raw, and
+ * `epitaph-helper --finish` makes a report of it later: pieces, each behind a
+ * head, RAW_RECORD first. RAW_END closes it; without, it was cut short. */
+enum raw_type {
+	RAW_RECORD = 1, /* struct crash_record up to its threads */
+	RAW_THREADS,    /* struct crash_thread, nthreads of them */
+	RAW_MEMORY,     /* bytes at `address` */
+	RAW_MAPS,       /* text of /proc/self/maps, */
+	RAW_CMDLINE,    /* cmdline, */
+	RAW_CGROUP,     /* cgroup */
+	RAW_END,
+};
+
+struct raw_head {
+	uint32_t type;
+	uint32_t len;     /* bytes that follow */
+	uint64_t address; /* RAW_MEMORY */
+};
+
 /* What the helper writes to ARG_PIPE, a byte each. */
 enum helper_progress {
 	HELPER_HOLDS = 'w',   /* it needs the memory no longer */
-	HELPER_DURABLE = 'd', /* the report is in the spool, or cannot be */
+	HELPER_DURABLE = 'd', /* the report is in the spool, */
+	HELPER_FAILED = 'f',  /* or cannot be */
 };
 
 #endif

@@ -34,17 +34,23 @@ void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid)
 {
 	int32_t pid = (int32_t)sys0(getpid);
 	bool fault = si->si_code > 0;
+	uint64_t mask = ~ZONE_SIGNAL(SIGSYS) | ZONE_SIGNAL(sig);
 
+	/* What we queue is to come when the handler has returned; what a filter
+	 * traps is ours to see. */
+	sys4(rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET);
 	set_default(sig);
 	if (fault)
 		unblock(sig, context);
 	else
 		block_others(sig, context);
-	if (pid == 1) {
+	/* Under a filter the fewest calls: a fault comes again by itself. */
+	if (pid == 1 || (zone.filtered && fault)) {
 		rewind_context(sig, si, context);
 		return;
 	}
-	if (sys4(rt_tgsigqueueinfo, pid, tid, sig, si) == 0)
+	if (!zone.filtered &&
+	    sys4(rt_tgsigqueueinfo, pid, tid, sig, si) == 0)
 		return;
 	if (!fault || sig == SIGTRAP || sig == SIGSYS)
 		sys3(tgkill, pid, tid, sig);

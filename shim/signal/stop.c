@@ -40,17 +40,6 @@ static struct crash_thread *known(int32_t tid)
 	return NULL;
 }
 
-static void deny(long error)
-{
-	struct crash_record *record = &zone.record;
-	const char *end = record->tier_reason + sizeof(record->tier_reason);
-	char *at;
-
-	record->tier = 3;
-	at = put_text(record->tier_reason, end, "ptrace: errno ");
-	put_number(at, end, (uint64_t)-error);
-}
-
 /* Whether thread TID has ended, or all but: it may not be seized, and there is
  * nothing to read. */
 static bool is_exiting(int32_t pid, int32_t tid)
@@ -83,29 +72,31 @@ static void seize(int32_t tid, const char *name)
 {
 	struct crash_record *record = &zone.record;
 	struct crash_thread *thread;
-	long error;
+	long error = -1;
 
 	if (tid == record->tid || record->nthreads >= RECORD_THREADS)
 		return;
 	/* A slot may hold the tid of a thread that is gone, and the kernel may
 	 * have given it to another process since. */
-	if (sys3(tgkill, record->pid, tid, 0) < 0)
+	if (sys3(tgkill, record->pid, tid, 0) == -3 /* ESRCH */)
 		return;
-	error = sys4(ptrace, PTRACE_SEIZE, tid, 0, 0);
-	if (error == -3 /* ESRCH */ ||
-	    (error < 0 && is_exiting(record->pid, tid)))
-		return;
+	if (zone.plan == PLAN_PTRACE) {
+		error = sys4(ptrace, PTRACE_SEIZE, tid, 0, 0);
+		if (error == -3 /* ESRCH */)
+			return;
+		if (error < 0 && is_exiting(record->pid, tid))
+			return;
+		if (error < 0)
+			give_reason(2, "ptrace", error);
+	}
 	thread = &record->threads[record->nthreads++];
 	thread->tid = tid;
 	zone_copy(thread->name, name, sizeof(thread->name));
 	thread->reaped = 0;
-	thread->state = THREAD_WAITED;
-	if (error < 0) {
-		thread->state = THREAD_DENIED;
-		deny(error);
-		return;
-	}
-	sys4(ptrace, PTRACE_INTERRUPT, tid, 0, 0);
+	thread->traced = error == 0;
+	thread->state = error == 0 ? THREAD_WAITED : THREAD_DENIED;
+	if (error == 0)
+		sys4(ptrace, PTRACE_INTERRUPT, tid, 0, 0);
 }
 
 static void seize_registered(void)
@@ -130,9 +121,7 @@ static int32_t parse_number(const char *text)
 	return number;
 }
 
-/* Path of the dying process's task directory in PATH_OUT; false where /proc is
- * not there, or of another PID namespace, in whose numbers we cannot speak. */
-static bool task_path(int32_t pid, char path_out[64])
+bool task_path(int32_t pid, char path_out[64])
 {
 	char self[24];
 	char *at;
@@ -183,24 +172,76 @@ static uint32_t count_threads(const char *path)
 	return (uint32_t)st.st_nlink - 2;
 }
 
-static void read_name(const char *path, struct crash_thread *thread)
+/* Up to LEN bytes of FILE of thread TID in the directory TASK; <= 0: none. */
+static long read_task(const char *task, int32_t tid, const char *file,
+		      char *to, size_t len)
 {
-	char comm[96];
-	const char *end = comm + sizeof(comm);
-	char *at = put_text(comm, end, path);
+	char path[96];
+	const char *end = path + sizeof(path);
+	char *at = put_text(path, end, task);
 	long fd, n;
 
 	at = put_text(at, end, "/");
-	at = put_number(at, end, (uint64_t)thread->tid);
-	put_text(at, end, "/comm");
-	fd = sys3(open, comm, 0x80000 /* O_CLOEXEC */, 0);
+	at = put_number(at, end, (uint64_t)tid);
+	put_text(at, end, file);
+	fd = sys3(open, path, 0x80000 /* O_CLOEXEC */, 0);
 	if (fd < 0)
-		return;
-	n = sys3(read, fd, thread->name, sizeof(thread->name) - 1);
+		return fd;
+	n = sys3(read, fd, to, len);
 	sys1(close, fd);
-	if (n <= 0)
-		n = 1;
-	thread->name[n - 1] = '\0'; /* the kernel ends it with a newline */
+	return n;
+}
+
+static void read_name(const char *task, struct crash_thread *thread)
+{
+	long n = read_task(task, thread->tid, "/comm", thread->name,
+			   sizeof(thread->name) - 1);
+
+	if (n != 0)
+		thread->name[n > 0 ? n - 1 : 0] = '\0'; /* was a newline */
+}
+
+/* The last number of the text that ends at *AT, hexadecimal behind "0x"; *AT
+ * moves to before it. */
+static uint64_t take_hex(const char *text, const char **at)
+{
+	uint64_t value = 0;
+	int shift = 0;
+
+	for (; *at > text && (*at)[-1] != 'x'; (*at)--) {
+		char c = (*at)[-1];
+		uint64_t digit = c <= '9' ? (uint64_t)(c - '0')
+					  : (uint64_t)(c - 'a' + 10);
+
+		if (shift < 64)
+			value |= (digit & 15) << shift;
+		shift += 4;
+	}
+	while (*at > text && (*at)[-1] != ' ')
+		(*at)--;
+	if (*at > text)
+		(*at)--;
+	return value;
+}
+
+/* The kernel's text is "running", or the call, its arguments, sp and pc. */
+void place_thread(const char *task, struct crash_thread *thread)
+{
+	char text[256];
+	long n = read_task(task, thread->tid, "/syscall", text,
+			   sizeof(text) - 1);
+	const char *at;
+	uint64_t pc, sp;
+
+	if (n <= 1 || text[0] == 'r')
+		return;
+	at = text + n - 1; /* without the newline */
+	pc = take_hex(text, &at);
+	sp = take_hex(text, &at);
+	if (!pc || !sp)
+		return;
+	place_to_user(pc, sp, thread->regs);
+	thread->state = THREAD_PLACED;
 }
 
 /* Collect THREAD if it has stopped. False while that is still to come. */
@@ -227,8 +268,7 @@ static bool collect(struct crash_thread *thread)
 	return true;
 }
 
-/* Sleep until a child changes state or UNTIL_NS. False when it has passed. */
-static bool wait_child(int64_t until_ns)
+bool wait_child(int64_t until_ns)
 {
 	uint64_t set = 1ull << (SIGCHLD - 1);
 	int64_t rest = until_ns - clock_ns(CLOCK_MONOTONIC);
@@ -267,15 +307,34 @@ static void name_threads(const char *path)
 	}
 }
 
-void stop_threads(int32_t pid, int64_t budget_ns)
+/* What did not stop is in a system call that cannot be interrupted; and is
+ * any left to be stopped by other means? */
+static bool settle(const char *task)
+{
+	struct crash_record *record = &zone.record;
+	bool all = true;
+
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		struct crash_thread *thread = &record->threads[i];
+
+		if (task && thread->state == THREAD_WAITED)
+			place_thread(task, thread);
+		all &= thread->state != THREAD_DENIED;
+	}
+	return all;
+}
+
+bool stop_threads(int32_t pid, enum plan plan, int64_t budget_ns)
 {
 	int64_t until = clock_ns(CLOCK_MONOTONIC) + budget_ns;
 	struct crash_record *record = &zone.record;
 	char path[64];
-	bool listed = task_path(pid, path);
+	bool listed;
 
-	record->tier = 1;
-	record->tier_reason[0] = '\0';
+	record->nthreads = 0;
+	if (plan == PLAN_ALONE)
+		return false;
+	listed = task_path(pid, path);
 	if (record->tid != pid)
 		seize(pid, unnamed);
 	seize_registered();
@@ -292,6 +351,7 @@ void stop_threads(int32_t pid, int64_t budget_ns)
 		collect_all(until);
 	if (listed)
 		name_threads(path);
+	return settle(listed ? path : NULL);
 }
 
 /* True once THREAD is no child of ours any more. */
@@ -300,8 +360,7 @@ static bool reap(struct crash_thread *thread)
 	int status;
 	long n;
 
-	if (thread->reaped || thread->state == THREAD_GONE ||
-	    thread->state == THREAD_DENIED)
+	if (thread->reaped || !thread->traced || thread->state == THREAD_GONE)
 		return true;
 	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
 	if (n == 0 || (n > 0 && WIFSTOPPED(status)))

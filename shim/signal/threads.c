@@ -130,7 +130,7 @@ void slot_own(int slot, int32_t tid, uintptr_t thread)
 	if (zone.slots[slot].fault)
 		zone.faults[zone.slots[slot].fault].signal = 0;
 	zone.slots[slot].thread = thread;
-	if (thread)
+	if (thread && !zone.filtered)
 		sys2(prctl, 16 /* PR_GET_NAME */, zone.slots[slot].name);
 	atomic_store(&zone.tids[slot], tid);
 	atomic_store_explicit(&hints[(uint32_t)tid % HINTS],

@@ -22,10 +22,20 @@ enum {
 	ZONE_ALTSTACK = 65536, /* 64 KiB: what abseil and wasmtime settled on */
 	ZONE_WITNESS_STACK = 32768,
 	ZONE_EXEC_STACK = 16384,
+	ZONE_CAPTURE_STACK = 32768,
+	ZONE_ROOM = 16384, /* bytes of stack that the handler wants below it;
+	                    * with less it moves to the capture stack */
 	ZONE_MAX_THREADS = 4096, /* registered threads; more go unregistered */
 	ZONE_MAX_FAULTS = 1024,  /* threads whose first fault is remembered */
 	KERNEL_SIGSET = 8,       /* bytes */
 };
+
+/* Signals that a fault of our own raises: never blocked while we capture, or
+ * the kernel would make it a death of another kind. */
+#define ZONE_SIGNAL(sig) (1ull << ((sig) - 1))
+#define ZONE_FAULTS                                                            \
+	(ZONE_SIGNAL(SIGSEGV) | ZONE_SIGNAL(SIGBUS) | ZONE_SIGNAL(SIGILL) |    \
+	 ZONE_SIGNAL(SIGFPE) | ZONE_SIGNAL(SIGSYS))
 
 /* Signals that we claim, in the order of `struct zone`.actions. */
 enum claimed {
@@ -33,6 +43,9 @@ enum claimed {
 	CLAIMED_TRAP, CLAIMED_SYS,
 	CLAIMED_COUNT,
 };
+
+/* Not known to all libc headers: the kernel's own. */
+#define KERNEL_SA_RESTORER 0x04000000ul
 
 /* The kernel's struct sigaction. */
 struct kernel_action {
@@ -80,8 +93,22 @@ struct thread_slot {
 	size_t small_bytes;
 };
 
-/* What comes first. */
-enum order { ORDER_REPORT, ORDER_DEATH };
+/* What comes first; and whether there is a death at all. */
+enum order { ORDER_REPORT, ORDER_DEATH, ORDER_GO_ON };
+
+/* What the witness is to do: stop the other threads by ptrace, or by signal, or
+ * not at all; or leave even the helper out. Less is asked of one after another
+ * has died of it. */
+enum plan { PLAN_PTRACE, PLAN_SIGNALS, PLAN_ALONE, PLAN_RAW };
+
+/* What the witness was about to do when it died. */
+enum step { STEP_START, STEP_PROBE, STEP_PTRACE, STEP_SIGNALS, STEP_HELPER };
+
+/* What the witness asks the crashing thread to do, at GATE_ASKED. */
+enum asked { ASKED_OPEN_UP, ASKED_SIGNALS };
+
+/* What became of the crash, as the witness knows it. */
+enum verdict { VERDICT_NONE, VERDICT_HELD, VERDICT_RAW, VERDICT_LOST };
 
 /* The order matters at start: what is written then lies on one page. */
 struct zone {
@@ -93,10 +120,24 @@ struct zone {
 	_Atomic uint32_t masked;  /* 1: some thread has, or had, a mask */
 	_Atomic uint32_t ignored; /* 1: some action is, or was, SIG_IGN */
 	uintptr_t abort_start, abort_end; /* libc's function, once needed */
-	_Atomic int32_t claim;   /* tid of the crashing thread, or 0 */
+	_Atomic int32_t claim;   /* tid of the crashing thread, or a claim */
 	_Atomic uint32_t gate;   /* enum gate; a futex */
 	_Atomic uint32_t written; /* 1: the record is whole; a futex */
+	_Atomic uint32_t verdict; /* enum verdict */
+	_Atomic uint32_t answered; /* threads that a signal stopped; a futex */
+	_Atomic uint32_t resume; /* 1: these may go on; a futex */
+	_Atomic uint32_t step;   /* enum step */
+	enum plan plan;
+	enum asked asked;
+	bool seccomp;           /* some filter is in force, */
+	bool filtered;          /* and nobody knows its rules */
+	bool unkind;            /* and a witness has died of trying them */
+	uint32_t recursions;    /* faults of our own */
+	int32_t crash_signal;   /* what the handler was called with */
+	siginfo_t *crash_info;
+	ucontext_t *crash_context;
 	int32_t witness_pid;
+	int32_t exec_error;     /* why there is no helper, errno */
 	int32_t dumpable;       /* before the crash, PR_GET_DUMPABLE */
 	enum order order;       /* known once written */
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
@@ -111,17 +152,23 @@ struct zone {
 };
 
 /* What the crashing thread waits on. The kernel writes GATE_DEAD when the
- * witness exits (CLONE_CHILD_CLEARTID). */
-enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN };
+ * witness exits (CLONE_CHILD_CLEARTID), also over GATE_OPEN; `verdict` tells
+ * an end from a death. GATE_ASKED: it is to do what only a thread of the
+ * process can. */
+enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN, GATE_ASKED };
 
-/* Stacks, in zero pages of the shim. One guard serves all three: changing a
- * mapping costs 3 to 15 us. Frames in witness and exec are bounded (they do
+/* Values of `claim` that are no thread. */
+enum { CLAIM_NOBODY = 0, CLAIM_OVER = -1 };
+
+/* Stacks, in zero pages of the shim. One guard serves all: changing a mapping
+ * costs 3 to 15 us. Frames in witness, exec and capture are bounded (they do
  * not recurse, and -Wframe-larger-than holds each), so it is the alternate
  * stack that may outgrow its part, and it does so into idle memory. */
 struct zone_stacks {
 	uint8_t guard[ZONE_PAGE];
 	uint8_t exec[ZONE_EXEC_STACK];
 	uint8_t witness[ZONE_WITNESS_STACK];
+	uint8_t capture[ZONE_CAPTURE_STACK];
 	uint8_t alternate[ZONE_ALTSTACK];
 	uint8_t wiped[ZONE_PAGE];
 };
@@ -131,6 +178,8 @@ struct zone_stacks {
 
 extern struct zone zone;
 extern struct zone_stacks zone_stacks;
+/* carried.S: the helper as a file, whole. */
+extern const uint8_t carried_helper[], carried_helper_end[];
 
 /* handler.c */
 
@@ -142,6 +191,16 @@ void crash(int sig, siginfo_t *si, ucontext_t *context);
 
 /* The handler of every claimed signal: app first, then capture and death. */
 void crash_handler(int sig, siginfo_t *si, void *ucontext);
+/* Capture what SIG, SI and CONTEXT say and die of it. */
+void crash(int sig, siginfo_t *si, ucontext_t *context);
+/* The same where the program is about to end itself by other means than a
+ * signal: returns once the report is safe, and the program goes on. */
+void capture_and_go_on(int sig, siginfo_t *si, ucontext_t *context);
+/* True where the signal came out of our own capture, or hit the thread that is
+ * at it; then it has been dealt with, and the handler is to return. */
+bool crash_recursed(int sig, siginfo_t *si, ucontext_t *context);
+/* Called by the assembly that moves to the capture stack. */
+void crash_on_stack(void);
 /* Returns from a signal handler; the bytes that debuggers know. */
 void zone_restorer(void) __asm__("__restore_rt");
 /* Index of SIG among the claimed ones, or -1. */
@@ -164,6 +223,8 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		    int32_t tid);
 /* The rest of the record, which can wait until the witness is on its way. */
 void complete_record(const ucontext_t *context);
+/* Note the path of the program. */
+void read_exe(void);
 /* Keep the context of a fault that goes to a handler of the program. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
 /* The fault for which the calling thread is, as far as its stack tells, in the
@@ -196,11 +257,37 @@ void slot_free(int slot);
  * where we share our parent's memory (vfork) and must keep our hands off. */
 bool notice_fork(void);
 
+/* tiers.c */
+
+/* Report the crash that describe_crash() has noted, by the best way that is
+ * left; returns when the process may die, at the latest at its deadline. */
+void report_crash(void);
+/* Why the report is not of tier 1. */
+void give_reason(uint32_t tier, const char *text, long error);
+/* Wait while *WORD is VALUE, until DEADLINE_NS of CLOCK_MONOTONIC. */
+void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns);
+void set_and_wake(_Atomic uint32_t *word, uint32_t value);
+int64_t in_ms(int64_t ms);
+
+/* siblings.c: the other threads by signal, where they may not be traced. */
+
+/* Ask each thread that is THREAD_DENIED, and wait for their answers at most
+ * BUDGET_NS. In the crashing thread. */
+void signal_siblings(int64_t budget_ns);
+/* The handler of that signal. */
+void sibling_handler(int sig, siginfo_t *si, void *ucontext);
+/* Let that signal reach the calling thread, which waits for its end. */
+void await_sibling_signal(void);
+
+/* raw.c */
+
+/* Write the crash record, with what a report needs of memory, into the spool
+ * as ID.raw. 0 once it is durable, or -errno. Needs no witness and no helper;
+ * in either task. */
+long raw_write(void);
+
 /* witness.c */
 
-/* Start the witness, complete the record of the crash at CONTEXT, and wait
- * until the witness opens the gate, dies, or is late. */
-void run_witness(const ucontext_t *context);
 /* Entry of the witness, on its own stack. Does not return. */
 void witness_main(void);
 /* Entry of the task that becomes the helper. Does not return. */
@@ -209,11 +296,21 @@ void exec_helper(void);
 /* stop.c */
 
 /* Stop every other thread of process PID and read its registers into the
- * record; those that do not stop in BUDGET_NS are left. Sets the tier. */
-void stop_threads(int32_t pid, int64_t budget_ns);
+ * record; those that do not stop in BUDGET_NS are left, those that may not be
+ * traced are THREAD_DENIED. True unless some are. With PLAN_SIGNALS none is
+ * traced, with PLAN_ALONE none is looked for. */
+bool stop_threads(int32_t pid, enum plan plan, int64_t budget_ns);
+/* Where a thread that did not stop is in the kernel: pc and sp. */
+void place_thread(const char *task, struct crash_thread *thread);
+/* Path of process PID's task directory in PATH_OUT; false where /proc is not
+ * there, or of another PID namespace, in whose numbers we cannot speak. */
+bool task_path(int32_t pid, char path_out[64]);
 /* Reap stopped threads until none is left or UNTIL_NS (CLOCK_MONOTONIC) has
  * passed. Returns how many are left. */
 uint32_t reap_threads(int64_t until_ns);
+/* Sleep until a child of the witness changes state or UNTIL_NS. False when
+ * that has passed. */
+bool wait_child(int64_t until_ns);
 
 /* arch_x86_64.c */
 
@@ -223,8 +320,28 @@ void allow_misalignment(void);
 /* Copy the general registers of CONTEXT, and its extended state, into the
  * record. */
 void save_registers(const ucontext_t *context);
-void save_xstate(const ucontext_t *context);
+/* Where the extended state of CONTEXT is; 0: it has none. */
+uint64_t xstate_address(const ucontext_t *context);
+/* Bytes of the extended state at ADDRESS. */
+size_t xstate_len(uint64_t address);
 uint64_t context_sp(const ucontext_t *context);
+/* CONTEXT's general registers in the order of ptrace. */
+void context_to_user(const ucontext_t *context, uint64_t regs_out[27]);
+/* pc and sp alone, in that order. */
+void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[27]);
+/* Of a record's registers, and of ptrace's. */
+uint64_t gregs_sp(const uint64_t gregs[RECORD_GREGS]);
+uint64_t gregs_pc(const uint64_t gregs[RECORD_GREGS]);
+uint64_t user_sp(const uint64_t regs[27]);
+uint64_t user_fs_base(const uint64_t regs[27]);
+/* Make the system call that was trapped at CONTEXT one that failed. */
+void fail_call(ucontext_t *context);
+/* Make CONTEXT return to where FROM would. */
+void become_context(ucontext_t *context, const ucontext_t *from);
+/* Call crash_on_stack() on the stack that ends at TOP. */
+void call_on_stack(void *top);
+/* Our stack pointer, or nearly. */
+uint64_t current_sp(void);
 /* Put CONTEXT back to before the instruction that raised SIG, so that it
  * faults again once SIG is at its default action: for int3 and for a system
  * call that seccomp trapped, which have already been passed. */

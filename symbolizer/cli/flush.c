@@ -1,10 +1,15 @@
-/* epitaph flush: ship what lies in the spool. Also what the crash-time helper
- * starts, with --id, for collectors that it cannot speak to itself (https,
- * names). Runs as the dead program's user, or as root from a timer. */
+/* epitaph flush: ship what lies in the spool; raw records are made into
+ * reports first, each in a process that may be lost over it. Also what the
+ * crash-time helper starts, with --id, for collectors that it cannot speak to
+ * itself (https, names). Runs as the dead program's user, or as root from a
+ * timer. */
+#include <errno.h>
 #include <getopt.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "../../lib/report/report.h"
@@ -14,6 +19,7 @@
 #include "api.h"
 #include "cli.h"
 #include "http_curl.h"
+#include "install.h"
 
 static const char verb[] = "flush";
 
@@ -111,10 +117,48 @@ static bool ship_one(const struct shipper *shipper, struct spool *spool,
 static size_t count_reports(struct spool *spool)
 {
 	char(*ids)[37] = malloc(MAX_LISTED * sizeof(*ids));
-	size_t n = ids ? spool_list(spool, ids, MAX_LISTED) : 0;
+	size_t n = ids ? spool_list(spool, SPOOL_REPORTS, ids, MAX_LISTED) : 0;
 
 	free(ids);
 	return n;
+}
+
+/* Have HELPER make a report of the raw record ID; it says itself what it could
+ * not, and ends by its own alarm. */
+static bool finish(const char *helper, const struct spool *spool,
+		   const char *id)
+{
+	char *const argv[] = { "epitaph-helper", "--finish",
+			       (char *)(uintptr_t)spool->path,
+			       (char *)(uintptr_t)id, NULL };
+	char *none[] = { NULL };
+	int status = -1;
+	pid_t pid;
+
+	if (posix_spawn(&pid, helper, NULL, NULL, argv, none) != 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status == 0;
+}
+
+/* Make reports of the raw records. Returns how many of them stay. */
+static size_t finish_all(struct spool *spool, struct error *err)
+{
+	char helper[PATH_MAX];
+	char(*ids)[37] = malloc(MAX_LISTED * sizeof(*ids));
+	size_t n = ids ? spool_list(spool, SPOOL_RAW, ids, MAX_LISTED) : 0;
+	size_t stay = n;
+
+	if (n > 0 && install_find("epitaph-helper", helper, err)) {
+		for (size_t i = 0; i < n; i++) {
+			stay -= finish(helper, spool, ids[i]);
+			cli_progress("finishing", i + 1, n);
+		}
+		cli_progress_end();
+	}
+	free(ids);
+	return stay;
 }
 
 static void add(struct ship_count *to, const struct ship_count *from)
@@ -182,6 +226,7 @@ int cli_flush(int argc, char **argv)
 	struct error err = { 0 };
 	struct http_curl *http;
 	struct spool spool;
+	size_t raw = 0;
 	char *token;
 	bool ok;
 
@@ -198,10 +243,18 @@ int cli_flush(int argc, char **argv)
 	}
 	shipper.context = http;
 	shipper.token = token;
+	if (!arguments.id)
+		raw = finish_all(&spool, &err);
+	if (raw)
+		cli_failf(verb, spool.path, "%zu raw record%s could not be "
+			  "made into reports; each is tried twice, then moved "
+			  "to refused/", raw, raw == 1 ? "" : "s");
 	ok = arguments.id
 		? ship_one(&shipper, &spool, arguments.id, &count, &err)
 		: ship_all(&shipper, &spool, &count, &err);
 	status = tell(&spool, &count, &err, ok);
+	if (raw)
+		status = CLI_FAILED;
 	http_curl_free(http);
 	spool_close(&spool);
 	free(token);

@@ -5,9 +5,13 @@
  * the process is to survive. */
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -463,6 +467,86 @@ DEATH query(void)
 	exit(wrong);
 }
 
+DEATH no_memory(void)
+{
+	struct rlimit limit = { (rlim_t)512 << 20, (rlim_t)512 << 20 };
+
+	setrlimit(RLIMIT_AS, &limit);
+	for (size_t size = (size_t)64 << 20; size >= 16; size /= 2) {
+		while ((memory = malloc(size)))
+			*(volatile char *)memory = 1;
+	}
+	null_write();
+}
+
+/* A filter of the program's own: no new programs. */
+DEATH no_exec(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		exit(94);
+	null_write();
+}
+
+static void *block_all(void *unused)
+{
+	sigset_t all;
+
+	(void)unused;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+DEATH masked_threads(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 9);
+	for (int i = 0; i < 8; i++)
+		pthread_create(&thread, NULL, block_all, NULL);
+	pthread_barrier_wait(&barrier);
+	null_write();
+}
+
+static volatile int is_waiting;
+
+/* Its parent waits as no signal and no tracer can end: state D. */
+static void *wait_for_vfork(void *unused)
+{
+	(void)unused;
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		is_waiting = 1;
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
+
+DEATH vfork_waits(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wait_for_vfork, NULL);
+	while (!is_waiting)
+		sched_yield();
+	null_write();
+}
+
 static int query_stack(void)
 {
 	static char own[65536];
@@ -550,9 +634,12 @@ static const struct {
 	{ "illegal", illegal, SIGILL, 1, PLAIN },
 	{ "in-handler", in_handler, SIGSEGV, 1, PLAIN | ADDRESS },
 	{ "kill-self", kill_self, SIGBUS, 1, PLAIN },
+	{ "masked-threads", masked_threads, SIGSEGV, 1, 0 },
 	{ "no-descriptors", no_descriptors, SIGSEGV, 1, 0 },
 	{ "no-dump", no_dump, SIGSEGV, 1, 0 },
+	{ "no-exec", no_exec, SIGSEGV, 0, 0 }, /* a raw record */
 	{ "no-file-size", no_file_size, SIGSEGV, 1, 0 },
+	{ "no-memory", no_memory, SIGSEGV, 1, 0 },
 	{ "no-stack", no_stack, SIGSEGV, 1, 0 },
 	{ "null-call", null_call, SIGSEGV, 1, PLAIN | ADDRESS },
 	{ "null-read", null_read, SIGSEGV, 1, PLAIN | ADDRESS },
@@ -577,6 +664,7 @@ static const struct {
 	{ "title", title, SIGSEGV, 1, 0 },
 	{ "together", together, SIGSEGV, 1, 0 },
 	{ "vfork-child", vfork_child, 0, 0, 0 },
+	{ "vfork-waits", vfork_waits, SIGSEGV, 1, 0 },
 	{ "wait", wait_signal, SIGSEGV, 1, SENT },
 	{ "wild-read", wild_read, SIGSEGV, 1, PLAIN },
 };

@@ -243,15 +243,6 @@ def test_lldb():
     assert lib.lldb_frames(dump) == frames(outcome.report)
 
 
-def test_no_helper():
-    """Without a helper the program dies its own death, at once"""
-    outcome = lib.run_under_shim([MENU, "null-write", "4"],
-                                 {"EPITAPH_HELPER": "/nonexistent"},
-                                 reports=0)
-    assert outcome.signal == signal.SIGSEGV
-    assert outcome.reports == []
-
-
 def test_stack_setting():
     """EPITAPH_STACK=0 keeps no stack, and the frames are there all the same"""
     outcome = lib.run_under_shim([MENU, "null-write", "2"],
@@ -353,20 +344,12 @@ def test_secret():
         assert secret.encode() not in lib.unpack(outcome.report), argv
 
 
-def open_to_all(path):
-    """Let everybody into PATH and what leads to it, below /tmp."""
-    for each in (path, *path.parents):
-        if each in (pathlib.Path("/"), pathlib.Path("/tmp")):
-            break
-        each.chmod(0o755)
-
-
 def test_unprivileged():
     """As nobody, dumpable or not, into a shared spool: tier 1 as for root"""
     if os.geteuid():
         raise lib.Skip("becoming another user takes root")
     where = lib.temp_dir()
-    open_to_all(where)
+    lib.open_to_all(where)
     for file in (lib.SHIM, lib.HELPER, MENU):
         shutil.copy(file, where)
     spool = where / "spool"

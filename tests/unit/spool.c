@@ -26,7 +26,7 @@ static struct spool open_spool(void)
 static void remove_spool(struct spool *spool)
 {
 	char ids[64][37], path[256];
-	size_t n = spool_list(spool, ids, 64);
+	size_t n = spool_list(spool, SPOOL_REPORTS, ids, 64);
 
 	for (size_t i = 0; i < n; i++)
 		spool_remove(spool, ids[i]);
@@ -55,7 +55,7 @@ static void test_round(void)
 		make_id(1700000000000 + t, id);
 		CHECK(spool_put(&spool, id, id, sizeof(id), 1 << 20, &err));
 	}
-	CHECK_NUMBER(spool_list(&spool, ids, 4), 3);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 4), 3);
 	CHECK(strcmp(ids[0], ids[1]) < 0 && strcmp(ids[1], ids[2]) < 0);
 	writer_init(&out, 100);
 	CHECK(spool_get(&spool, ids[2], &out, &err));
@@ -74,7 +74,7 @@ static void test_bound(void)
 		make_id(1700000000000 + t, id);
 		CHECK(spool_put(&spool, id, body, sizeof(body), 350, &err));
 	}
-	CHECK_NUMBER(spool_list(&spool, ids, 16), 3);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 16), 3);
 	make_id(1700000000009, id);
 	CHECK_STRING(ids[2], id); /* the newest stays */
 	CHECK(!spool_put(&spool, id, body, sizeof(body), 50, &err));
@@ -93,12 +93,12 @@ static void test_strangers(void)
 	snprintf(path, sizeof(path), "%s/%s.dmp.gz", dir, id);
 	CHECK(close(open(victim, O_CREAT | O_WRONLY, 0600)) == 0);
 	CHECK(symlink(victim, path) == 0);
-	CHECK_NUMBER(spool_list(&spool, ids, 4), 0);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 4), 0);
 	writer_init(&out, 100);
 	CHECK(!spool_get(&spool, id, &out, &err));
 	unlink(path);
 	CHECK(mkfifo(path, 0600) == 0);
-	CHECK_NUMBER(spool_list(&spool, ids, 4), 0);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 4), 0);
 	CHECK(!spool_get(&spool, id, &out, &err)); /* and does not hang */
 	CHECK_NUMBER(err.code, ERR_REFUSED);
 	writer_fini(&out);
@@ -134,7 +134,7 @@ static void test_sweep(void)
 	CHECK(close(open(begun, O_CREAT | O_WRONLY, 0600)) == 0);
 	CHECK(close(open(dead, O_CREAT | O_WRONLY, 0600)) == 0);
 	CHECK(utimensat(AT_FDCWD, dead, old, 0) == 0);
-	CHECK_NUMBER(spool_list(&spool, ids, 4), 0);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 4), 0);
 	CHECK(access(dead, F_OK) < 0);
 	CHECK_NUMBER(unlink(begun), 0); /* may still be in the writing */
 	remove_spool(&spool);
@@ -174,7 +174,7 @@ static void test_refuse(void)
 	make_id(1700000000000, id);
 	CHECK(spool_put(&spool, id, "x", 1, 100, &err));
 	spool_refuse(&spool, id);
-	CHECK_NUMBER(spool_list(&spool, ids, 4), 0);
+	CHECK_NUMBER(spool_list(&spool, SPOOL_REPORTS, ids, 4), 0);
 	snprintf(path, sizeof(path), "%s/refused/%s.dmp.gz", dir, id);
 	CHECK_NUMBER(unlink(path), 0);
 	remove_spool(&spool);

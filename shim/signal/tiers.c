@@ -1,0 +1,298 @@
+/* From the best report that is left to the least, in the crashing thread:
+ * the witness with all it can do; another one, that leaves out what the first
+ * has died of; the bare record in the spool; one line on stderr. Whatever
+ * happens, it ends by the deadline. */
+#include <poll.h>
+#include <sched.h>
+#include <sys/utsname.h>
+
+#include "zone.h"
+
+enum {
+	SIGNAL_BUDGET_MS = 100, /* for threads to answer a signal */
+	WITNESSES = 5,          /* at most, one after the other */
+	SLICE_NS = 100000,
+	SCHED_ATTR_BYTES = 48,
+};
+
+#define NS_PER_MS 1000000ll
+#define NS_PER_S 1000000000ll
+
+/* The kernel's struct sched_attr, first version. */
+struct sched_attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+/* Ask for short slices: the witness inherits them and starts at once even where
+ * others spin (measured with 16 foreign spinners: 6.5 ms to 62 us). Kernels
+ * that do not know about it ignore it. */
+static void shorten_slice(void)
+{
+	struct sched_attributes attr = { .size = SCHED_ATTR_BYTES };
+
+	if (sys4(sched_getattr, 0, &attr, sizeof(attr), 0) < 0)
+		return;
+	if (attr.policy != SCHED_OTHER && attr.policy != SCHED_BATCH)
+		return;
+	attr.size = sizeof(attr);
+	attr.flags = 0;
+	attr.runtime = SLICE_NS;
+	sys3(sched_setattr, 0, &attr, 0);
+}
+
+int64_t in_ms(int64_t ms)
+{
+	return clock_ns(CLOCK_MONOTONIC) + ms * NS_PER_MS;
+}
+
+void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns)
+{
+	struct timespec until = { deadline_ns / NS_PER_S,
+				  deadline_ns % NS_PER_S };
+
+	while (atomic_load(word) == value) {
+		long error = sys6(futex, word, 9 /* FUTEX_WAIT_BITSET */,
+				  value, &until, NULL, ~0u);
+
+		if (error == -110 /* ETIMEDOUT */ || error == -38 /* ENOSYS */)
+			break;
+	}
+}
+
+void set_and_wake(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store(word, value);
+	sys3(futex, word, 1 /* FUTEX_WAKE */, 0x7fffffff);
+}
+
+void give_reason(uint32_t tier, const char *text, long error)
+{
+	struct crash_record *record = &zone.record;
+	const char *end = record->tier_reason + sizeof(record->tier_reason);
+	char *at = put_text(record->tier_reason, end, text);
+
+	record->tier = tier;
+	if (error == 0)
+		return;
+	at = put_text(at, end, ": errno ");
+	put_number(at, end, (uint64_t)-error);
+}
+
+/* Whether witness and helper outlive the process: only in the initial PID
+ * namespace (its inode number is fixed), and not before Linux 5.16, where a
+ * core dump kills all that share the memory. Unknown means no. */
+static enum order find_order(void)
+{
+	struct utsname name;
+	char ns[32];
+	uint32_t major = 0, minor = 0;
+	const char *at = name.release;
+	long n;
+
+	if (zone.order == ORDER_GO_ON)
+		return ORDER_GO_ON;
+	if (zone.seccomp) /* which may kill the witness yet */
+		return ORDER_REPORT;
+	n = sys3(readlink, "/proc/self/ns/pid", ns, sizeof(ns) - 1);
+	if (n <= 0)
+		return ORDER_REPORT;
+	ns[n] = '\0';
+	if (!text_equal(ns, "pid:[4026531836]") || sys1(uname, &name) < 0)
+		return ORDER_REPORT;
+	while (*at >= '0' && *at <= '9')
+		major = major * 10 + (uint32_t)(*at++ - '0');
+	if (*at == '.')
+		at++;
+	while (*at >= '0' && *at <= '9')
+		minor = minor * 10 + (uint32_t)(*at++ - '0');
+	if (major > 5 || (major == 5 && minor >= 16))
+		return ORDER_DEATH;
+	return ORDER_REPORT;
+}
+
+/* The process is dumpable, and may be traced by its child, from here to the
+ * release: the witness reads itself through /proc and seizes our threads. */
+static void open_up(void)
+{
+	zone.dumpable = (int32_t)sys1(prctl, 3 /* PR_GET_DUMPABLE */);
+	/* 2, "suidsafe", could not be put back. */
+	if (zone.dumpable == 0)
+		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 1);
+	sys2(prctl, 0x59616d61 /* PR_SET_PTRACER */, ~0ul /* any */);
+}
+
+/* What need not be done before the witness is on its way. */
+static void complete(void)
+{
+	complete_record(zone.crash_context);
+	zone.order = find_order();
+	set_and_wake(&zone.written, 1);
+}
+
+static long start_witness(enum plan plan)
+{
+	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
+	long pid;
+
+	zone.plan = plan;
+	atomic_store(&zone.step, STEP_START);
+	atomic_store(&zone.gate, GATE_SHUT);
+	pid = sys_clone_calling(witness_main, flags,
+				zone_stacks.witness + ZONE_WITNESS_STACK,
+				&zone.gate);
+	zone.witness_pid = pid > 0 ? (int32_t)pid : 0;
+	if (!zone.filtered && !atomic_load(&zone.written))
+		complete();
+	return pid;
+}
+
+/* Under a filter whose rules nobody knows the witness tries first what we would
+ * call: what the filter kills for is then not us. It has come through. */
+static void trust_filter(void)
+{
+	zone.filtered = false;
+	open_up();
+	complete();
+}
+
+/* Wait for the witness, and do what it asks for. True once it is done or dead,
+ * false where it is late. */
+static bool await_witness(int64_t deadline_ns)
+{
+	for (;;) {
+		uint32_t asked = GATE_ASKED;
+
+		wait_while(&zone.gate, GATE_SHUT, deadline_ns);
+		if (atomic_load(&zone.gate) != GATE_ASKED)
+			return atomic_load(&zone.gate) != GATE_SHUT;
+		if (zone.asked == ASKED_OPEN_UP)
+			trust_filter();
+		else
+			signal_siblings(SIGNAL_BUDGET_MS * NS_PER_MS);
+		/* Should it have died meanwhile, that is to be seen. */
+		if (atomic_compare_exchange_strong(&zone.gate, &asked,
+						   GATE_SHUT))
+			sys3(futex, &zone.gate, 1 /* FUTEX_WAKE */, 1);
+	}
+}
+
+/* What a witness is to leave out after one has died at STEP. */
+static enum plan lesser_plan(enum plan plan, enum step step)
+{
+	if (step == STEP_PROBE)
+		return plan;
+	if (step == STEP_HELPER || plan == PLAN_ALONE)
+		return PLAN_RAW;
+	return step == STEP_PTRACE ? PLAN_SIGNALS : PLAN_ALONE;
+}
+
+static const char *plan_reason(enum step step)
+{
+	switch (step) {
+	case STEP_START: return "witness died at its start";
+	case STEP_PROBE: return "a filter kills for what we need";
+	case STEP_PTRACE: return "witness died of ptrace";
+	case STEP_SIGNALS: return "witness died waiting for threads";
+	case STEP_HELPER: return "witness died at the helper";
+	}
+	return "witness died";
+}
+
+/* 0 once a report is made, or will be; else why not, -errno. */
+static long run_witnesses(int64_t deadline_ns)
+{
+	enum plan plan = PLAN_PTRACE;
+
+	for (int i = 0; i < WITNESSES; i++) {
+		long pid = start_witness(plan);
+		enum step step;
+
+		if (pid < 0) {
+			give_reason(4, "clone", pid);
+			return pid;
+		}
+		if (!await_witness(deadline_ns)) {
+			/* Late, it would hold our death up with the threads it
+			 * has stopped. */
+			sys2(kill, pid, SIGKILL);
+			give_reason(4, "witness was late", 0);
+			return -110; /* ETIMEDOUT */
+		}
+		if (atomic_load(&zone.verdict) != VERDICT_NONE)
+			return 0;
+		step = (enum step)atomic_load(&zone.step);
+		give_reason(3, plan_reason(step), 0);
+		zone.unkind |= step == STEP_PROBE;
+		if (plan == PLAN_RAW)
+			break;
+		plan = lesser_plan(plan, step);
+	}
+	zone.record.tier = 4;
+	return -3; /* ESRCH */
+}
+
+/* What comes of it, in one line. Nobody may read it: a line that would have to
+ * wait is not written. A pipe that has room has room for a page. */
+static void write_line(void)
+{
+	struct crash_record *record = &zone.record;
+	struct pollfd output = { .fd = 2, .events = POLLOUT };
+	bool lost = atomic_load(&zone.verdict) == VERDICT_LOST;
+	char line[240];
+	const char *end = line + sizeof(line);
+	char *at = put_text(line, end, "epitaph: pid ");
+
+	at = put_number(at, end, (uint64_t)record->pid);
+	at = put_text(at, end, zone.order == ORDER_GO_ON
+				       ? " ends after signal "
+				       : " died of signal ");
+	at = put_number(at, end, (uint64_t)record->death_signal);
+	at = put_text(at, end, lost ? ", no report: " : ", report ");
+	at = put_text(at, end, lost ? record->tier_reason : record->id);
+	at = put_text(at, end, "\n");
+	if (sys3(poll, &output, 1, 0) == 1 && (output.revents & POLLOUT))
+		sys3(write, 2, line, at - line);
+}
+
+/* No witness: the record as it is, by our own hands. Not where the last one has
+ * died under a filter, which would now kill us. */
+static void write_record(long why)
+{
+	long error = zone.seccomp && why == -3 ? why : raw_write();
+
+	if (error == 0) {
+		atomic_store(&zone.verdict, VERDICT_RAW);
+		return;
+	}
+	atomic_store(&zone.verdict, VERDICT_LOST);
+	zone.record.tier = 5;
+}
+
+void report_crash(void)
+{
+	/* Absolute, of a clock that a filter may forbid: then the witness,
+	 * which has a timer of its own, is what keeps the time. */
+	int64_t deadline = zone.filtered
+		? INT64_MAX / 2
+		: in_ms(zone.record.settings.deadline_ms);
+	long error;
+
+	atomic_store(&zone.verdict, VERDICT_NONE);
+	atomic_store(&zone.written, 0);
+	zone.dumpable = 1;
+	if (!zone.filtered) {
+		open_up();
+		shorten_slice();
+	}
+	error = run_witnesses(deadline);
+	if (error < 0)
+		write_record(error);
+	if (zone.record.settings.to_stderr)
+		write_line();
+	if (zone.dumpable == 0)
+		sys2(prctl, 4 /* PR_SET_DUMPABLE */, 0);
+}
