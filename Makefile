@@ -433,7 +433,8 @@ $(B)/obj/tests/zone/plant_%.o: tests/zone/plant_%.c Makefile
 	$(CC) $(CFLAGS) $(ZONE_FLAGS) -fno-plt -c -o $@ $<
 
 $(PLANTED_LIBS): $(B)/test/plant_%.so: $(B)/obj/tests/zone/plant_%.o \
-		$(call objs,$(ZONE_SRCS) $(SHIM_SRCS))
+		$(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) \
+		$(B)/obj/shim/signal/carried.o
 	@mkdir -p $(@D)
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $^ $(SHIM_LDFLAGS) \
 		-Wl,--wrap=$(WRAP_$*)

@@ -2,11 +2,11 @@
  * list. Linked with --wrap=stop_threads. */
 #include "../../shim/signal/zone.h"
 
-void __real_stop_threads(int32_t pid, int64_t budget_ns);
-void __wrap_stop_threads(int32_t pid, int64_t budget_ns);
+bool __real_stop_threads(int32_t pid, enum plan plan, int64_t budget_ns);
+bool __wrap_stop_threads(int32_t pid, enum plan plan, int64_t budget_ns);
 
-void __wrap_stop_threads(int32_t pid, int64_t budget_ns)
+bool __wrap_stop_threads(int32_t pid, enum plan plan, int64_t budget_ns)
 {
 	sys3(getcpu, NULL, NULL, NULL);
-	__real_stop_threads(pid, budget_ns);
+	return __real_stop_threads(pid, plan, budget_ns);
 }
