@@ -44,11 +44,13 @@ __asm__(".text\n"
 	".size __restore_rt, . - __restore_rt\n");
 
 /* popf under the red zone, which this function's caller may be using. */
-void allow_misalignment(void)
+void allow_misalignment(const ucontext_t *context)
 {
+	if (!(context->uc_mcontext.gregs[GREG_EFLAGS] & 0x40000 /* AC */))
+		return;
 	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
 			 "pushf\n\t"
-			 "andl $~0x40000, (%%rsp)\n\t" /* AC */
+			 "andl $~0x40000, (%%rsp)\n\t"
 			 "popf\n\t"
 			 "lea 128(%%rsp), %%rsp" ::: "cc", "memory");
 }

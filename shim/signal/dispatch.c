@@ -235,6 +235,7 @@ void crash_handler(int sig, siginfo_t *si, void *ucontext)
 	struct kernel_action action;
 	bool fault = si->si_code > 0;
 
+	allow_misalignment(context);
 	if (i < 0 || crash_recursed(sig, si, ucontext))
 		return;
 	action = read_action(&zone.actions[i]);

@@ -86,7 +86,6 @@ void crash(int sig, siginfo_t *si, ucontext_t *context)
 {
 	int32_t tid = (int32_t)sys0(gettid), holder;
 
-	allow_misalignment();
 	if (is_harmless(sig, si, context))
 		return;
 	if (!notice_fork()) {

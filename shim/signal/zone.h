@@ -316,7 +316,7 @@ bool wait_child(int64_t until_ns);
 
 /* Let accesses be misaligned, where the program has forbidden them: the kernel
  * enters a handler with the program's flag. */
-void allow_misalignment(void);
+void allow_misalignment(const ucontext_t *context);
 /* Copy the general registers of CONTEXT, and its extended state, into the
  * record. */
 void save_registers(const ucontext_t *context);
