@@ -341,8 +341,11 @@ def helpers():
 
 
 def settle(seconds=REPORT_S):
-    """Wait until no helper is at work any more."""
-    wait_for(lambda: not helpers(), seconds, "the helpers to end")
+    """Wait until no helper is at work any more. One look may miss a helper:
+    its witness starts it after /proc was listed, and is gone before its turn
+    comes; a second look finds it."""
+    wait_for(lambda: not helpers() and not helpers(), seconds,
+             "the helpers to end")
 
 
 def rss_kib(pid):

@@ -230,9 +230,8 @@ def test_hunted():
     """Who kills or stops the witness costs the report, not the death"""
     for what in ("SIGKILL", "SIGSTOP"):
         for _ in range(4):
-            spool = lib.temp_dir("spool.")
-            with lib.start_under_shim([MENU, "wait", "16"], spool=spool) as \
-                    process:
+            env = lib.shim_env(lib.temp_dir("spool."))
+            with lib.start_plain([MENU, "wait", "16"], env) as process:
                 lib.wait_for(lambda: b"waiting" in process.output())
                 hunter = subprocess.Popen(
                     [sys.executable, "-c", HUNTER, str(process.pid), what],
@@ -240,12 +239,15 @@ def test_hunted():
                 hunter.stdout.readline()
                 began = time.monotonic()
                 process.kill(signal.SIGSEGV)
-                outcome = process.wait(reports=0)
+                outcome = process.wait()
                 took = time.monotonic() - began
                 hunter.wait(timeout=30)
                 hunter.stdout.close()
             assert outcome.signal == signal.SIGSEGV, outcome.status
             assert took < 3, f"{what}: {took} s"
+            for pid in lib.helpers(): # stopped for good
+                os.kill(pid, signal.SIGKILL)
+            lib.settle()
 
 
 def test_bad_raw():
