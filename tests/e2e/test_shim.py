@@ -50,7 +50,7 @@ def test_status():
 def test_cores():
     """The core is still written, with the siginfo it has without the shim"""
     lib.need_cores()
-    for name, sig, *_, traits in DEATHS:
+    for name, sig, _, traits, _ in DEATHS:
         seen = []
         for run in (lib.run_plain, lib.run_under_shim):
             where = lib.temp_dir()
