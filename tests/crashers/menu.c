@@ -637,7 +637,7 @@ static const struct {
 	{ "masked-threads", masked_threads, SIGSEGV, 1, 0 },
 	{ "no-descriptors", no_descriptors, SIGSEGV, 1, 0 },
 	{ "no-dump", no_dump, SIGSEGV, 1, 0 },
-	{ "no-exec", no_exec, SIGSEGV, 0, 0 }, /* a raw record */
+	{ "no-exec", no_exec, SIGSEGV, 1, 0 },
 	{ "no-file-size", no_file_size, SIGSEGV, 1, 0 },
 	{ "no-memory", no_memory, SIGSEGV, 1, 0 },
 	{ "no-stack", no_stack, SIGSEGV, 1, 0 },
