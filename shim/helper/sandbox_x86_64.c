@@ -51,6 +51,8 @@ static struct sock_filter filter[] = {
 	MAY(getdents64),
 	MAY(fsync),
 	MAY(fdatasync),
+	MAY(sync_file_range),
+	MAY(fstatfs),
 	MAY(renameat),
 	MAY(unlinkat),
 	MAY(mkdir),
