@@ -195,6 +195,7 @@ UNIT_TESTS = \
 	fingerprint \
 	gzip \
 	hitscan \
+	hostile \
 	http \
 	instruction \
 	linkmap \
@@ -366,6 +367,8 @@ $(B)/unit/corpus $(B)/unit/hitscan $(B)/unit/wire: \
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
+
+$(B)/unit/hostile: $(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
 

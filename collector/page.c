@@ -458,9 +458,9 @@ static void put_arguments(struct writer *out, const json_t *process)
 	text_put(out, "</code>");
 }
 
-static void put_tags(struct writer *out, const json_t *process)
+/* Of TAGS, an object of texts: what the environment said, or the program. */
+static void put_tags(struct writer *out, json_t *tags)
 {
-	json_t *tags = json_object_get(process, "tags");
 	const char *key;
 	json_t *value;
 
@@ -468,6 +468,18 @@ static void put_tags(struct writer *out, const json_t *process)
 		put_tagged(out, "<dt>", key, "");
 		put_tagged(out, "<dd>", json_string_value(value), "");
 	}
+}
+
+/* What the program said that it had done, the last thing last. */
+static void put_crumbs(struct writer *out, const json_t *crumbs)
+{
+	const json_t *crumb;
+	size_t i;
+
+	if (json_array_size(crumbs) > 0)
+		text_put(out, "<dt>Trail");
+	json_array_foreach(crumbs, i, crumb)
+		put_tagged(out, "<dd>", json_string_value(crumb), "");
 }
 
 /* Facts of one report, in DL. */
@@ -488,7 +500,9 @@ static void put_report_facts(struct writer *out, const json_t *report)
 	put_fact(out, "Signal code", member(signal, "code"));
 	put_fact(out, "Address", member(signal, "address"));
 	put_fact(out, "Time", member(report, "time"));
-	put_tags(out, process);
+	put_tags(out, json_object_get(process, "tags"));
+	put_tags(out, json_object_get(report, "annotations"));
+	put_crumbs(out, json_object_get(report, "breadcrumbs"));
 	if (json_is_integer(tier))
 		text_format(out, "<dt>Captured<dd>tier %d",
 			    (int)json_integer_value(tier));

@@ -141,6 +141,25 @@ def test_printed():
     assert re.search(r"^trail +opened\n +paid$", text, re.M), text
 
 
+def test_pages():
+    """The collector's page shows notes and breadcrumbs, escaped"""
+    source = lib.temp_dir() / "said.c"
+    source.write_text(
+        "#include <epitaph.h>\n#include <stdlib.h>\nint main(void) {\n"
+        "epitaph_set(\"<b>key\", \"<script>value\");\n"
+        "epitaph_breadcrumb(\"<i>crumb\"); abort(); }\n")
+    build("gcc", *STRICT, source, "-o", source.with_suffix(""))
+    report = lib.run_under_shim([source.with_suffix("")]).report
+    with lib.Collector() as collector:
+        answer = collector.post_report(report).json()
+        page = collector.get(f"/r/{answer['id']}").text
+        assert "<dt>&#60;b&#62;key<dd>&#60;script&#62;value" in page, page
+        assert "<dt>Trail<dd>&#60;i&#62;crumb" in page, page
+        document = lib.symbolize_at(collector, answer["id"])
+        assert document["annotations"] == {"<b>key": "<script>value"}
+        assert document["breadcrumbs"] == ["<i>crumb"]
+
+
 def test_documented():
     """The example in the README and the manual page compiles, and works"""
     for name in ("README.md", "docs/man/libepitaph.7"):
