@@ -2,6 +2,7 @@
  * does what NAME says and prints what it sees, which has to be the same under
  * the shim, whether it ends well or dies. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -538,13 +539,35 @@ CASE masks_asked_for(void)
 	exit(7);
 }
 
+/* Wait until the main thread sleeps in read(), or for ten seconds. */
+static void await_read(void)
+{
+	char path[64], text[8];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", getpid());
+	for (int i = 0; i < 10000; i++) {
+		int fd = open(path, O_RDONLY);
+		ssize_t n = read(fd, text, sizeof(text));
+
+		close(fd);
+		if (n > 2 && text[0] == '0' && text[1] == ' ')
+			return;
+		usleep(1000);
+	}
+	_exit(94);
+}
+
+static int read_flags;
+
 static void *raise_later(void *main_thread)
 {
-	struct timespec rest = { 0, 30000000 };
-
-	nanosleep(&rest, NULL);
+	await_read();
 	pthread_kill(*(pthread_t *)main_thread, SIGSEGV);
-	nanosleep(&rest, NULL);
+	if (!(read_flags & SA_RESTART))
+		return NULL; /* the main thread goes on */
+	for (int i = 0; i < 10000 && !called; i++)
+		usleep(1000);
+	await_read();
 	_exit(called == 1 ? 5 : 6);
 }
 
@@ -554,6 +577,7 @@ static void reads(int flags)
 	int ends[2];
 	char byte;
 
+	read_flags = flags;
 	handle_plainly(SIGSEGV, show_mask, flags);
 	guard_page();
 	if (pipe(ends))
