@@ -222,13 +222,15 @@ static int wait_helper(long helper, char wanted, int64_t until_ns)
 	}
 }
 
-/* No helper, or one that died of what it read: the record as it is. */
-static enum verdict fall_back(void)
+/* No helper, or one that died of what it read, or SAID nothing in time: the
+ * record as it is. */
+static enum verdict fall_back(int said)
 {
 	if (zone.exec_error)
 		give_reason(4, "helper", -zone.exec_error);
 	else if (zone.plan != PLAN_RAW)
-		give_reason(4, "helper died", 0);
+		give_reason(4, said == SAID_GONE ? "helper died"
+						 : "helper was late", 0);
 	zone.record.tier = 4;
 	if (raw_write() == 0)
 		return VERDICT_RAW;
@@ -265,8 +267,11 @@ static void release_first(void)
 		reap_threads(0);
 	} while (said == SAID_NOTHING &&
 		 clock_ns(CLOCK_MONOTONIC) < linger);
-	if (said == SAID_GONE)
-		fall_back();
+	/* What a late helper has not read by now it would not find any more. */
+	if (said == SAID_NOTHING)
+		sys2(kill, helper, SIGKILL);
+	if (said == SAID_GONE || said == SAID_NOTHING)
+		fall_back(said);
 	reap_threads(in_ms(LINGER_MS));
 }
 
@@ -285,7 +290,7 @@ static void report_first(uint32_t deadline_ms)
 	said = wait_helper(helper, HELPER_DURABLE,
 			   in_ms(deadline_ms - deadline_ms / 4));
 	if (said == SAID_GONE || said == SAID_NOTHING)
-		verdict = fall_back();
+		verdict = fall_back(said);
 	else if (said == HELPER_FAILED)
 		verdict = VERDICT_LOST;
 	open_gate(verdict);
@@ -399,7 +404,7 @@ void witness_main(void)
 	record->ready_ns = clock_ns(CLOCK_MONOTONIC);
 	wait_while(&zone.written, 0, in_ms(deadline_ms));
 	if (zone.plan == PLAN_RAW)
-		open_gate(fall_back());
+		open_gate(fall_back(SAID_GONE));
 	else if (zone.order == ORDER_DEATH)
 		release_first();
 	else

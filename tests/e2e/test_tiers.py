@@ -116,6 +116,18 @@ def test_bad_helper():
     assert len(report["threads"]) == 5
 
 
+def test_late_helper():
+    """A helper that hangs is not waited for: its record is left instead"""
+    script = lib.temp_dir() / "helper"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o755)
+    began = time.monotonic()
+    report = check([], 4, env={"EPITAPH_HELPER": script})
+    assert report["tier_reason"] == "helper was late", report["tier_reason"]
+    assert len(report["threads"]) == 5
+    assert time.monotonic() - began < 20
+
+
 def test_process_limit():
     """Where no process may be made, the crashing thread writes the record"""
     if os.geteuid():
