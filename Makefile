@@ -229,15 +229,16 @@ FUZZ_TARGETS = \
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
-	ends \
-	filtered \
-	handlers \
-	masks \
-	menu \
-	sabotage \
-	stacks \
-	threads \
-	words
+		ends \
+		filtered \
+		handlers \
+		masks \
+		menu \
+		sabotage \
+		stacks \
+		threads \
+		words \
+	scenes
 
 # One of C++, with a library; and the same source built to other addresses.
 KNOWN = \
@@ -385,6 +386,10 @@ $(B)/crashers/%: tests/crashers/%.c Makefile
 
 $(B)/crashers/filtered: LDLIBS = -lseccomp
 
+$(B)/crashers/libscene.so: tests/crashers/scenes.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) -DSCENE -fPIC -shared -o $@ $<
+
 KNOWN_FLAGS = -std=c++17 -O2 -g -Wall -Wextra $(DEPS)
 REBUILT_FLAGS = $(KNOWN_FLAGS) -DKNOWN_REBUILT -fno-toplevel-reorder
 
@@ -446,7 +451,8 @@ $(B)/test/trap: tests/zone/trap.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -o $@ $<
 
-crashers: $(CRASHER_BINS) $(KNOWN) $(B)/test/mkreport $(B)/test/trap \
+crashers: $(CRASHER_BINS) $(KNOWN) $(B)/crashers/libscene.so \
+		$(B)/test/mkreport $(B)/test/trap \
 		$(PLANTED_LIBS)
 
 # What needs packages comes in two steps, so that a machine with nothing but
