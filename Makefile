@@ -79,6 +79,7 @@ SHIM_SRCS = \
 	shim/interpose/entry_x86_64.c \
 	shim/interpose/mask.c \
 	shim/interpose/name.c \
+	shim/interpose/objects.c \
 	shim/interpose/notify.c \
 	shim/interpose/process.c \
 	shim/interpose/sigaction.c \
