@@ -166,3 +166,69 @@ def test_library_keeps_actions():
     for preload in ([lib.SHIM, layer], [layer, lib.SHIM]):
         handlers("layered", signal.SIGABRT, b"nobody was there before\n",
                  {"LD_PRELOAD": ":".join(map(str, preload))})
+
+
+def both(argv, status, text, env=None, reports=0):
+    """Run ARGV without the shim and with it: STATUS (an exit status, or minus
+    a signal) and TEXT in its output both times, and REPORTS reports."""
+    plain = lib.run_plain(argv, env)
+    shim = lib.run_under_shim(argv, env, reports=reports)
+    for which, outcome in (("plain", plain), ("shim", shim)):
+        said = outcome.stdout + outcome.stderr
+        assert os.waitstatus_to_exitcode(outcome.status) == status, \
+            f"{which}: {outcome.status:#x}: {said.decode()}"
+        assert text in said, f"{which}: {said.decode()}"
+    lib.settle()
+    assert len(shim.reports) == reports, shim.reports
+    return shim
+
+
+def test_address_sanitizer():
+    """gcc's ASan starts, though we are loaded before its runtime"""
+    program = build_c("sanitized", "-fsanitize=address", "-w")
+    both([program, "none"], 0, b"to the end")
+    both([program, "after-free"], 1, b"heap-use-after-free")
+    both([program, "fault"], -signal.SIGABRT, b"SEGV on unknown address",
+         {"ASAN_OPTIONS": "abort_on_error=1:disable_coredump=0"}, reports=1)
+
+
+def test_leak_sanitizer():
+    """LeakSanitizer, which reads all our data, goes through to the end"""
+    lib.need("clang")
+    program = lib.temp_dir("c.") / "sanitized"
+    done = lib.run_plain(
+        ["clang", "-g", "-fsanitize=address", "-pthread", "-w", "-o", program,
+         lib.ROOT / "tests/programs/c/sanitized.c"])
+    assert done.exit == 0, done.stderr.decode()
+    both([program, "none"], 0, b"to the end")
+    both([program, "leak"], 23, b"detected memory leaks",
+         {"ASAN_OPTIONS": "exitcode=23"})
+
+
+def test_thread_sanitizer():
+    """gcc's TSan, which wraps sigaction behind us, reports"""
+    program = build_c("sanitized", "-fsanitize=thread", "-w")
+    both([program, "race"], 66, b"data race")
+    both([program, "fault"], 66, b"SEGV on unknown address")
+
+
+def test_faulthandler():
+    """python3 -X faulthandler: its text, and a report"""
+    shim = both(["/usr/bin/python3", "-X", "faulthandler", "-c",
+                 "import ctypes; ctypes.string_at(0)"], -signal.SIGSEGV,
+                b"Fatal Python error: Segmentation fault", reports=1)
+    meta = lib.user_stream(shim.report)
+    assert meta["reason"] == "null pointer read at 0x0", meta["reason"]
+
+
+def test_segfault_library():
+    """a preloaded library like libSegFault.so prints its backtrace"""
+    library = build_c("segfault", "-shared", "-fPIC")
+    victim = build_c("victim", "-w")
+    for preload in ([lib.SHIM, library], [library, lib.SHIM]):
+        env = {"LD_PRELOAD": ":".join(map(str, preload))}
+        shim = lib.run_under_shim([victim, "main"], env)
+        assert shim.signal == signal.SIGSEGV, shim
+        assert b"*** signal" in shim.stderr, shim
+        meta = lib.user_stream(shim.report)
+        assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
