@@ -33,7 +33,7 @@ static void unblock(int sig, ucontext_t *context)
 void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid)
 {
 	int32_t pid = (int32_t)sys0(getpid);
-	bool fault = si->si_code > 0;
+	bool fault = si->si_code > 0, few = zone.filtered || is_emulated();
 	uint64_t mask = ~ZONE_SIGNAL(SIGSYS) | ZONE_SIGNAL(sig);
 
 	/* What we queue is to come when the handler has returned; what a filter
@@ -44,12 +44,13 @@ void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid)
 		unblock(sig, context);
 	else
 		block_others(sig, context);
-	/* Under a filter the fewest calls: a fault comes again by itself. */
-	if (pid == 1 || (zone.filtered && fault)) {
+	/* Under a filter the fewest calls: a fault comes again by itself. And
+	 * what is queued as a fault valgrind takes for one of its own. */
+	if (pid == 1 || (few && fault)) {
 		rewind_context(sig, si, context);
 		return;
 	}
-	if (!zone.filtered &&
+	if (!few &&
 	    sys4(rt_tgsigqueueinfo, pid, tid, sig, si) == 0)
 		return;
 	if (!fault || sig == SIGTRAP || sig == SIGSYS)

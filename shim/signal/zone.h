@@ -346,6 +346,9 @@ uint64_t current_sp(void);
  * faults again once SIG is at its default action: for int3 and for a system
  * call that seccomp trapped, which have already been passed. */
 void rewind_context(int sig, const siginfo_t *si, ucontext_t *context);
+/* Whether the processor is valgrind, which ends itself when a process is cloned
+ * as we do it. */
+bool is_emulated(void);
 /* True where CONTEXT is at the instruction by which abort() dies when nothing
  * else helped. */
 bool at_abort_trap(const ucontext_t *context);

@@ -249,11 +249,16 @@ def case(name, argv, reports, exit=None, sig=None, says=(), files=(),
 
 def reports_in(spool, wanted):
     """The reports in SPOOL, once WANTED are there and no more can come."""
+    def found():
+        return lib.spool_reports(spool) + list(spool.glob("*.raw"))
+
     try:
-        lib.wait_for(lambda: len(lib.spool_reports(spool)) >= wanted)
+        lib.wait_for(lambda: len(found()) >= wanted)
     except AssertionError:
         pass
     lib.settle()
+    if list(spool.glob("*.raw")):
+        lib.epitaph("flush", "-s", spool, "-c", "http://127.0.0.1:9")
     return lib.spool_reports(spool)
 
 
