@@ -195,8 +195,20 @@ static void die_without_room(int sig, siginfo_t *si, ucontext_t *context)
 	crash(SIGSEGV, &forced, context);
 }
 
+/* Whether SP is on the stack that the thread was started with, which ends at
+ * its control block or, of the main thread, at its arguments. */
+static bool is_native(uint64_t sp)
+{
+	static const uint64_t largest = 1ull << 30;
+
+	return zone.record.main_stack_end - sp < largest ||
+	       thread_pointer() - sp < largest;
+}
+
 /* Run the program's HANDLER with FLAGS where it would run without us: on the
- * interrupted stack, unless it asked for an alternate one that it has set. */
+ * interrupted stack, unless it asked for an alternate one that it has set. Go,
+ * under cgo, asks the kernel itself whether there is one, and takes ours for
+ * the program's; its goroutines' stacks have no room for a handler. */
 static void enter_handler(uintptr_t handler, uint64_t flags,
 			  const struct thread_slot *slot, int sig,
 			  siginfo_t *si, ucontext_t *context)
@@ -212,7 +224,7 @@ static void enter_handler(uintptr_t handler, uint64_t flags,
 		return;
 	}
 	ours = is_own_stack(stack->ss_sp);
-	if (wanted && !ours) {
+	if (wanted && (!ours || !is_native(context_sp(context)))) {
 		remember_fault(sig, si, context);
 		chain_call(handler, sig, si, context);
 		return;

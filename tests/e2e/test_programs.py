@@ -160,6 +160,12 @@ def test_handler_nests():
     assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
 
 
+def test_handler_adopts_stack():
+    """a runtime that asks the kernel for an alternate stack, as Go does"""
+    meta = handlers("adopt", signal.SIGSEGV, b"on the alternate stack\n")
+    assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
+
+
 def test_library_keeps_actions():
     """a library that wraps sigaction, as libjsig does, on either side of us"""
     layer = build_c("layer", "-shared", "-fPIC", "-ldl")

@@ -27,10 +27,6 @@ def flags(*packages):
     return done.stdout.split()
 
 
-def sent(meta):
-    assert "sent by the process itself" in meta["reason"], meta["reason"]
-
-
 def handler(name, program, in_thread):
     for word, (text, sig) in FAULTS.items():
         check = null if sig == signal.SIGSEGV else None
@@ -44,8 +40,9 @@ def glog(where):
     compare.build("g++", "-O1", "-g", "-w", "-DUSE_GLOG", "-o", program,
                   compare.HERE / "c/failures.cc", *flags("libglog"),
                   "-pthread")
-    # It kills its process, which another thread receives (docs/limits.md).
-    handler("glog", program, sent)
+    # It kills its process, which the main thread receives, if that is faster
+    # than the thread itself: docs/limits.md.
+    handler("glog", program, None)
     compare.case("glog: a check that fails", [program, "check"], 1,
                  sig=signal.SIGABRT, says=["Check failed.*a check"])
 

@@ -14,7 +14,7 @@ import compare
 import lib
 
 PACKAGES = ["context", "os", "os/exec", "os/signal", "os/user",
-            "runtime/debug", "sync", "sync/atomic", "syscall", "time"]
+            "runtime/debug", "sync", "sync/atomic", "syscall"]
 # What of the runtime's own tests is about signals, faults, threads and stacks;
 # they build and crash programs of their own.
 RUNTIME = ("Signal|Sigaltstack|Cgo|Segv|Fault|Crash|Panic|Stack|Nil|Thread|"

@@ -6,6 +6,9 @@
  *     nested    as HotSpot's: unblock, take further faults, survive them, and
  *               give up
  *     layered   as libjsig's JVM: call whoever was there before, if anyone was
+ *     adopt     as Go's under cgo: ask the kernel for an alternate stack, set
+ *               one only where there is none, and have the fault on a stack
+ *               that has no room for a handler
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -15,9 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, TIMES = 1000 };
+enum { PAGE = 4096, TIMES = 1000, STACK = 65536 };
+
+#define SMALL_STACK ((void *)0xc000000000)
 
 static char *page;
 static volatile int faults;
@@ -80,10 +87,59 @@ static void chaining(int sig, siginfo_t *si, void *context)
 	abort();
 }
 
-static void install(void (*handler)(int, siginfo_t *, void *))
+static stack_t alternate;
+
+static void adopting(int sig, siginfo_t *si, void *context)
+{
+	char here;
+
+	(void)sig;
+	(void)si;
+	(void)context;
+	if (&here - (char *)alternate.ss_sp < (long)alternate.ss_size &&
+	    &here > (char *)alternate.ss_sp)
+		puts("on the alternate stack");
+	fflush(stdout);
+	signal(SIGSEGV, SIG_DFL);
+}
+
+static void fault(void)
+{
+	*(volatile int *)16 = 1;
+}
+
+/* By no function of libc's. */
+static void raw_sigaltstack(const stack_t *set, stack_t *old)
+{
+	long result = SYS_sigaltstack;
+
+	__asm__ volatile("syscall" : "+a"(result) : "D"(set), "S"(old)
+			 : "rcx", "r11", "memory");
+}
+
+static void fault_on_small_stack(void)
+{
+	static ucontext_t there, back;
+
+	raw_sigaltstack(NULL, &alternate);
+	if (alternate.ss_flags & SS_DISABLE) {
+		alternate = (stack_t){ .ss_sp = malloc(STACK),
+				       .ss_size = STACK };
+		raw_sigaltstack(&alternate, NULL);
+	}
+	getcontext(&there);
+	there.uc_stack.ss_sp =
+		mmap(SMALL_STACK, 2 * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	there.uc_stack.ss_size = PAGE / 2;
+	makecontext(&there, fault, 0);
+	swapcontext(&back, &there);
+}
+
+static void install(void (*handler)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction action = { .sa_sigaction = handler,
-				    .sa_flags = SA_SIGINFO };
+				    .sa_flags = SA_SIGINFO | flags };
 
 	sigaction(SIGSEGV, &action, &before);
 }
@@ -94,7 +150,7 @@ int main(int argc, char **argv)
 
 	page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (!strcmp(word, "reblock")) {
-		install(reblocking);
+		install(reblocking, 0);
 		for (int i = 0; i < TIMES; i++) {
 			*page = 1;
 			mprotect(page, PAGE, PROT_NONE);
@@ -102,10 +158,13 @@ int main(int argc, char **argv)
 		printf("fixed %d\n", faults);
 		fflush(stdout);
 	} else if (!strcmp(word, "nested")) {
-		install(nesting);
+		install(nesting, 0);
+	} else if (!strcmp(word, "adopt")) {
+		install(adopting, SA_ONSTACK);
+		fault_on_small_stack();
 	} else {
-		install(chaining);
+		install(chaining, 0);
 	}
-	*(volatile int *)16 = 1;
+	fault();
 	return 0;
 }
