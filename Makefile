@@ -77,6 +77,7 @@ SHIM_SRCS = \
 	shim/annotate.c \
 	shim/interpose/altstack.c \
 	shim/interpose/entry_x86_64.c \
+	shim/interpose/jump.c \
 	shim/interpose/mask.c \
 	shim/interpose/name.c \
 	shim/interpose/objects.c \

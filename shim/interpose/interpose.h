@@ -41,6 +41,8 @@ void inherit_mask(struct thread_slot *slot);
 /* SLOT's mask is to be the calling thread's, whose faults are blocked for real:
  * glibc runs what a timer calls with all signals blocked. */
 void adopt_mask(struct thread_slot *slot);
+/* The calling thread is about to jump to where SAVED was its real mask. */
+void jump_mask(uint64_t saved);
 /* What the program has blocked in the calling thread, and we have not; also in
  * the child of a vfork. */
 uint64_t hidden_mask(void);

@@ -166,6 +166,21 @@ void adopt_mask(struct thread_slot *slot)
 	sys4(rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, KERNEL_SIGSET);
 }
 
+void jump_mask(uint64_t saved)
+{
+	int i = slot_current();
+	struct thread_slot *slot;
+
+	if (i < 0)
+		return;
+	slot = &zone.slots[i];
+	if (slot->seen && (saved & slot->seen) == slot->seen)
+		return;
+	slot->mask = 0;
+	slot->held = 0;
+	slot->seen = 0;
+}
+
 uint64_t hidden_mask(void)
 {
 	int i = atomic_load(&zone.masked) ? mask_slot() : -1;

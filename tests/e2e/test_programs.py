@@ -154,6 +154,12 @@ def test_handler_reblocks():
     assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
 
 
+def test_jump_unblocks():
+    """a handler still runs where siglongjmp has unblocked its signal"""
+    meta = handlers("jump", signal.SIGSEGV, b"fixed 1\n")
+    assert meta["reason"] == "null pointer write at 0x10", meta["reason"]
+
+
 def test_handler_nests():
     """a handler that takes further faults and gives up, as HotSpot's does"""
     meta = handlers("nested", signal.SIGABRT, b"survived 3\n")

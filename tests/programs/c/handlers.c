@@ -3,6 +3,8 @@
  *
  *     reblock   as V8's: unblock the signal, block it again, fix the fault and
  *               return; many times, and in the end have one that nobody fixes
+ *     jump      fix the fault, in a program that has jumped out of where it had
+ *               the signal blocked
  *     nested    as HotSpot's: unblock, take further faults, survive them, and
  *               give up
  *     layered   as libjsig's JVM: call whoever was there before, if anyone was
@@ -155,6 +157,15 @@ int main(int argc, char **argv)
 			*page = 1;
 			mprotect(page, PAGE, PROT_NONE);
 		}
+		printf("fixed %d\n", faults);
+		fflush(stdout);
+	} else if (!strcmp(word, "jump")) {
+		install(reblocking, 0);
+		if (sigsetjmp(survivor, 1) == 0) {
+			open_signal(SIG_BLOCK, NULL);
+			siglongjmp(survivor, 1);
+		}
+		*page = 1;
 		printf("fixed %d\n", faults);
 		fflush(stdout);
 	} else if (!strcmp(word, "nested")) {
