@@ -92,6 +92,7 @@ static bool read_record(struct crash *crash, uint64_t address,
 	if (!record)
 		return fail(err, ERR_NO_MEMORY, "record: out of memory");
 	crash->record = record;
+	crash->address = address;
 	if (crash_read(crash, address, record, head) != head)
 		return fail(err, ERR_BAD_DATA, "crash record: not readable");
 	if (!check_record(record, err))
@@ -165,6 +166,15 @@ static char *read_proc(const struct crash *crash, const char *name,
 bool crash_open(struct crash *crash, uint64_t address, struct error *err)
 {
 	return read_record(crash, address, err);
+}
+
+bool crash_is_there(struct crash *crash)
+{
+	uint64_t magic;
+
+	return crash->raw || (crash_read(crash, crash->address, &magic,
+					 sizeof(magic)) == sizeof(magic) &&
+			      magic == RECORD_MAGIC);
 }
 
 bool crash_open_raw(struct crash *crash, const void *bytes, size_t len,

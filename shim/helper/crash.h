@@ -15,6 +15,7 @@ struct crash {
 	struct raw *raw;        /* in place of descriptors and witness */
 	int mem, maps_fd, proc; /* descriptors from the witness, or -1 */
 	pid_t witness;
+	uint64_t address;       /* of the record there */
 	struct crash_record *record; /* ours; threads as far as there are */
 	char *maps_text;             /* that MAPS borrows, cut into pieces, */
 	char *maps_whole;            /* and as it was; NULL without /proc */
@@ -29,6 +30,8 @@ bool crash_open_raw(struct crash *crash, const void *bytes, size_t len,
 		    struct error *err);
 /* Read its maps, after either. */
 bool crash_map(struct crash *crash, struct error *err);
+/* Whether its memory can still be read; of a raw record, always. */
+bool crash_is_there(struct crash *crash);
 void crash_close(struct crash *crash);
 
 /* Read LEN bytes at ADDRESS of the dead process; an unwind_read and a

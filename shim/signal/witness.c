@@ -267,9 +267,7 @@ static void release_first(void)
 		reap_threads(0);
 	} while (said == SAID_NOTHING &&
 		 clock_ns(CLOCK_MONOTONIC) < linger);
-	/* What a late helper has not read by now it would not find any more. */
-	if (said == SAID_NOTHING)
-		sys2(kill, helper, SIGKILL);
+	/* A helper that is late finds the record where it looked for us. */
 	if (said == SAID_GONE || said == SAID_NOTHING)
 		fall_back(said);
 	reap_threads(in_ms(LINGER_MS));

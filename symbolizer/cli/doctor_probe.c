@@ -52,10 +52,11 @@ static void check_helper(struct doctor *doctor)
 		doctor_add(doctor, "helper", FINDING_OK, "%s", path);
 		return;
 	}
-	check = doctor_add(doctor, "helper", FINDING_FAIL, "%.400s: %s", path,
-			   strerror(errno));
+	check = doctor_add(doctor, "helper", FINDING_WARN, "%.400s: %s; the "
+			   "shim's own copy is used", path, strerror(errno));
 	doctor_advise(check, "it belongs beside libepitaph.so, or where "
-		      "EPITAPH_HELPER says");
+		      "EPITAPH_HELPER says: epitaph flush needs it for raw "
+		      "records");
 }
 
 static void check_spool(struct doctor *doctor)

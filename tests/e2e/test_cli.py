@@ -411,7 +411,7 @@ def test_doctor_collector():
 
 
 def test_doctor_without_helper():
-    """doctor fails where the helper is not there, and says what to do"""
+    """doctor warns where the helper is not there, and says what it is for"""
     os.mkdir("bin")
     shutil.copy(lib.EPITAPH, "bin/epitaph")
     shutil.copy(lib.SHIM, "bin/libepitaph.so")
@@ -419,9 +419,8 @@ def test_doctor_without_helper():
                              "spool"])
     found = json.loads(outcome.stdout)
     checks = {c["name"]: c for c in found["checks"]}
-    assert outcome.exit == 1 and found["tier"] is None, found
-    assert checks["helper"]["finding"] == "fail" and checks["helper"]["advice"]
-    assert checks["probe"]["finding"] == "fail"
+    assert outcome.exit == 0 and found["tier"] == 1, found
+    assert checks["helper"]["finding"] == "warn" and checks["helper"]["advice"]
     assert checks["status"]["finding"] == "ok", "the death itself is the same"
 
 
