@@ -1,9 +1,12 @@
 """Process 1 of a namespace, alone and under tini; what control groups and
 limits take away."""
 
+import ctypes
 import os
 import pathlib
+import select
 import signal
+import struct
 import subprocess
 import time
 
@@ -16,10 +19,9 @@ AS_ONE = ("null-write", "abort", "breakpoint", "divide", "illegal",
           "past-end", "thread-null", "overflow", "halt", "double-free")
 
 
-def run_in(wrapper, name, spool=None, user="root", scope=1):
+def run_in(wrapper, name, spool=None, user="root"):
     """The entry NAME of the menu below WRAPPER, which makes the namespace:
     (status, reports in SPOOL at the moment it was over)."""
-    vm.set_scope(scope)
     env = lib.clean_env(lib.shim_env(spool) if spool else None)
     env["EPITAPH_DEADLINE_MS"] = "10000"
     argv = [*wrapper, menu.PROGRAM, name, "2"]
@@ -29,16 +31,16 @@ def run_in(wrapper, name, spool=None, user="root", scope=1):
     return done.returncode, lib.spool_reports(spool) if spool else []
 
 
-def check_in(wrapper, names, user="root", scope=1):
-    """Each of NAMES ends as without the shim, and its report is there when
-    its parent is told."""
+def check_in(wrapper, names, user="root", tier=1):
+    """Each of NAMES ends as without the shim, and its report of TIER is there
+    when its parent is told."""
     wrong = {}
     for name in names:
-        plain, _ = run_in(wrapper, name, None, user, scope)
-        shim, reports = run_in(wrapper, name, vm.make_dir(user, "spool."),
-                               user, scope)
+        plain, _ = run_in(wrapper, name, None, user)
+        spool = vm.make_dir(user, "spool.", 0o1733)
+        shim, reports = run_in(wrapper, name, spool, user)
         tiers = [lib.user_stream(report)["tier"] for report in reports]
-        if (shim, tiers) != (plain, [vm.TIERS[scope, user == "root"]]):
+        if (shim, tiers) != (plain, [tier]):
             wrong[name] = f"status {shim} for {plain}, tiers {tiers}"
     assert not wrong, wrong
 
@@ -52,6 +54,7 @@ OWN = ["unshare", "--user", "--map-root-user", *ALONE[1:]]
 @lib.deadline(300)
 def test_one():
     """Process 1 of a namespace: reported before its death, same status"""
+    vm.set_scope(1)
     check_in(ALONE, AS_ONE)
 
 
@@ -63,14 +66,16 @@ def test_one_user():
 
 @lib.deadline(300)
 def test_one_untraced():
-    """The same where Yama lets nobody but root trace"""
-    check_in(OWN, ("null-write", "abort", "thread-null"), user="tester",
-             scope=2)
+    """The same as a user whom Yama lets trace nobody: tier 2"""
+    vm.set_scope(2)
+    as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
+    check_in([*ALONE, *as_user], AS_ONE, tier=2)
 
 
 @lib.deadline(300)
 def test_tini():
     """A tini that ends the namespace with its child does not end the report"""
+    vm.set_scope(1)
     for _ in range(3):
         check_in(TINI, ("null-write", "abort", "breakpoint", "thread-null",
                         "raise-segv", "together"))
@@ -206,3 +211,123 @@ def test_group_killed():
         assert outcome.signal == signal.SIGSEGV
         assert len(outcome.reports) <= 1
     lib.wait_for(lambda: is_empty(group), 10, "the group to be empty")
+
+
+# Threads that no signal reaches
+
+
+class DeafMount:
+    """A FUSE file system mounted on PATH that never answers: who has asked it
+    waits, and once a signal comes, in state D."""
+
+    def __init__(self, path):
+        self.path = path
+        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        options = f"fd={self.fd},rootmode=40000,user_id=0,group_id=0," \
+            "allow_other"
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"deaf", os.fsencode(path), b"fuse", 0,
+                      options.encode()) != 0:
+            raise OSError(ctypes.get_errno(), "mount")
+        self.answer_init()
+
+    def answer_init(self):
+        """Without this the kernel would not even ask."""
+        length, opcode, unique = struct.unpack_from(
+            "<IIQ", os.read(self.fd, 1 << 17))
+        assert length and opcode == 26, opcode
+        body = struct.pack("<IIIIHHIIHHI7I", 7, 31, 0, 0, 12, 10, 4096, 1,
+                           32, 0, *[0] * 8)
+        os.write(self.fd, struct.pack("<IiQ", 16 + len(body), 0, unique) +
+                 body)
+
+    def wait_asked(self):
+        """Until there is a question. It is not taken: then the kernel would
+        let nothing but an answer end the one who asked, not even SIGKILL."""
+        assert select.select([self.fd], [], [], 30)[0], "nobody asks"
+
+    def end(self):
+        """Whoever waits gets an error."""
+        os.close(self.fd)
+        subprocess.run(["umount", "--lazy", self.path], check=False)
+
+
+def check_stuck(ask, user):
+    """A program whose second thread does ASK, which nobody answers, and whose
+    first is sent a signal: reported in time, with both threads."""
+    where = vm.make_dir()
+    where.chmod(0o755)
+    place = where / "deaf"
+    place.mkdir()
+    mount = DeafMount(place)
+    script = "import os, signal, sys, threading\n" \
+        f"threading.Thread(target=lambda: {ask}).start()\n" \
+        "signal.pause()"
+    try:
+        with lib.start_under_shim(
+                ["/usr/bin/python3", "-c", script, place / "x"],
+                spool=vm.make_dir(user), cwd=vm.make_dir(user),
+                preexec=vm.become(user)) as process:
+            mount.wait_asked()
+            begun = time.monotonic()
+            process.kill(signal.SIGSEGV)
+            outcome = process.wait()
+            took = time.monotonic() - begun
+    finally:
+        mount.end()
+    assert outcome.signal == signal.SIGSEGV
+    assert took < 3, f"{took:.1f} s"
+    meta = lib.user_stream(outcome.report)
+    assert len(meta["threads"]) == 2, meta["threads"]
+    return meta
+
+
+@lib.deadline(120)
+def test_stuck():
+    """A thread that waits for a dead file system holds up no death"""
+    vm.set_scope(1)
+    for user in ("root", "tester"):
+        meta = check_stuck("os.stat(sys.argv[1])", user)
+        assert meta["tier"] == 1, meta["tier_reason"]
+
+
+@lib.deadline(120)
+def test_stuck_vfork():
+    """A thread that waits for its vfork child holds up no death"""
+    vm.set_scope(1)
+    ask = "os.posix_spawn(sys.argv[1], ['x'], {})"
+    for user in ("root", "tester"):
+        meta = check_stuck(ask, user)
+        assert meta["tier"] == 1, meta["tier_reason"]
+
+
+@lib.deadline(120)
+def test_stuck_untraced():
+    """The same where nobody may trace: no waiting for an answer either"""
+    vm.set_scope(2)
+    meta = check_stuck("os.stat(sys.argv[1])", "tester")
+    assert meta["tier"] == 2, meta["tier_reason"]
+
+
+@lib.deadline(120)
+def test_no_files():
+    """The machine has no file left: root's crash is reported, a user's ends"""
+    limit = pathlib.Path("/proc/sys/fs/file-max")
+    was = limit.read_text()
+    for user, reports in (("root", 1), ("tester", 0)):
+        with lib.start_under_shim([menu.PROGRAM, "wait", "2"],
+                                  spool=vm.make_dir(user),
+                                  cwd=vm.make_dir(user),
+                                  preexec=vm.become(user)) as process:
+            lib.wait_for(lambda: b"waiting" in process.output())
+            limit.write_text("1")
+            try:
+                begun = time.monotonic()
+                process.kill(signal.SIGSEGV)
+                outcome = process.wait(reports=reports)
+                took = time.monotonic() - begun
+            finally:
+                limit.write_text(was)
+        assert outcome.signal == signal.SIGSEGV
+        assert took < 5, f"{took:.1f} s"
+        assert len(outcome.reports) == reports, (user, outcome.reports)
