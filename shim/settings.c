@@ -108,6 +108,8 @@ static void read_number(const char *entry)
 		SETTINGS->to_stderr = is_on(value);
 	else if ((value = value_of(entry, "EPITAPH_POLICY")))
 		SETTINGS->capture_first = text_equal(value, "capture-first");
+	else if ((value = value_of(entry, "SYSTEMD_EXEC_PID")))
+		zone.unit_pid = (int32_t)number_of(value, 0);
 }
 
 /* Unless it was given, the helper is beside the shim. */
@@ -148,7 +150,8 @@ bool settings_read(char **environment)
 
 		if (value)
 			disabled = is_on(value);
-		if (**entry != 'E' && **entry != 'X' && **entry != 'H')
+		if (**entry != 'E' && **entry != 'X' && **entry != 'H' &&
+		    **entry != 'S')
 			continue;
 		read_text(*entry);
 		read_number(*entry);

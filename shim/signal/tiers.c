@@ -82,9 +82,23 @@ void give_reason(uint32_t tier, const char *text, long error)
 	put_number(at, end, (uint64_t)-error);
 }
 
+/* Whether systemd may end the unit when it sees this death: with KillMode=mixed
+ * it sends SIGKILL to all that is left of it, 1 to 2 ms after the main process.
+ * That is the one named in the environment, or after daemon(), a child of
+ * process 1. A child of it may be all that the main process waits for. */
+static bool ends_unit(void)
+{
+	int32_t parent = (int32_t)sys0(getppid);
+
+	return parent <= 1 || (zone.unit_pid != 0 &&
+			       (zone.unit_pid == zone.record.pid ||
+				zone.unit_pid == parent));
+}
+
 /* Whether witness and helper outlive the process: only in the initial PID
- * namespace (its inode number is fixed), and not before Linux 5.16, where a
- * core dump kills all that share the memory. Unknown means no. */
+ * namespace (its inode number is fixed), where nobody ends them with it, and
+ * not before Linux 5.16, where a core dump kills all that share the memory.
+ * Unknown means no. */
 static enum order find_order(void)
 {
 	struct utsname name;
@@ -101,7 +115,8 @@ static enum order find_order(void)
 	if (n <= 0)
 		return ORDER_REPORT;
 	ns[n] = '\0';
-	if (!text_equal(ns, "pid:[4026531836]") || sys1(uname, &name) < 0)
+	if (!text_equal(ns, "pid:[4026531836]") || ends_unit() ||
+	    sys1(uname, &name) < 0)
 		return ORDER_REPORT;
 	while (*at >= '0' && *at <= '9')
 		major = major * 10 + (uint32_t)(*at++ - '0');

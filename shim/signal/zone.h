@@ -129,6 +129,7 @@ struct zone {
 	_Atomic uint32_t step;   /* enum step */
 	enum plan plan;
 	enum asked asked;
+	int32_t unit_pid;       /* main process of systemd's unit, or 0 */
 	bool seccomp;           /* some filter is in force, */
 	bool filtered;          /* and nobody knows its rules */
 	bool unkind;            /* and a witness has died of trying them */

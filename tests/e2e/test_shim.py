@@ -395,6 +395,27 @@ def test_title():
     assert secret.encode() not in dump
 
 
+def at_death(argv):
+    """Run ARGV under the shim: its status, and the reports that were there
+    when its parent heard of it."""
+    with lib.start_under_shim(argv) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        reports = lib.spool_reports(process.spool)
+        return process.wait().status, reports
+
+
+def test_unit():
+    """What ends a unit of systemd is reported first: all else ends with it"""
+    for script in (f"SYSTEMD_EXEC_PID=$$ exec {MENU} null-write 2",
+                   f"SYSTEMD_EXEC_PID=$$ {MENU} null-write 2; exit $?"):
+        for _ in range(5):
+            plain = lib.run_plain(["/bin/sh", "-c", script])
+            status, reports = at_death(["/bin/sh", "-c", script])
+            assert status == plain.status, (status, plain.status)
+            assert len(reports) == 1, script
+            assert lib.user_stream(reports[0])["tier"] == 1
+
+
 def test_no_leftovers():
     """No zombie, witness, helper or temporary file stays behind"""
     spool = lib.temp_dir("spool.")
