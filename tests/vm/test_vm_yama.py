@@ -38,3 +38,15 @@ def test_scope_2_root():
 def test_scope_2_user():
     """Yama 2, a user: every death its own, tier 2"""
     vm.check_menu(2, "tester")
+
+
+@lib.deadline(400)
+def test_others_scope_1():
+    """Yama 1, a user: other crashers die as without the shim"""
+    vm.check_others(1, "tester")
+
+
+@lib.deadline(400)
+def test_others_scope_2():
+    """Yama 2, a user: other crashers die as without the shim"""
+    vm.check_others(2, "tester")

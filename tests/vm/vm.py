@@ -63,22 +63,21 @@ def become(name):
     return None if name == "root" else change
 
 
-def both(name, *args, user="root", env=None, reports=1):
-    """The entry NAME of the menu, plain and under the shim, as USER:
-    (Outcome, Outcome)."""
-    argv = [menu.PROGRAM, name, *args]
+def both(entry, *args, user="root", env=None):
+    """ENTRY of the menu, plain and under the shim, as USER: (Outcome,
+    Outcome)."""
+    argv = [entry.program, entry.name, *args]
     options = {"cwd": make_dir(user), "preexec": become(user)}
     plain = lib.run_plain(argv, env, **options)
     with lib.start_under_shim(argv, env, make_dir(user, "spool."),
                               **options) as process:
-        return plain, process.wait(reports=reports, report_s=REPORT_S)
+        return plain, process.wait(reports=entry.reports, report_s=REPORT_S)
 
 
 def differences(entry, tier, user):
     """What is not as it should be with ENTRY of the menu, as text; None."""
     try:
-        plain, shim = both(entry.name, "2", user=user,
-                           reports=entry.reports)
+        plain, shim = both(entry, "2", user=user)
     except AssertionError as error:
         return str(error).replace("\n", " ")[-300:]
     if (shim.status, shim.stdout) != (plain.status, plain.stdout):
@@ -112,6 +111,18 @@ def check_menu(scope, user):
         if trouble:
             wrong.append(entry.name)
     assert not wrong, f"{len(wrong)} of {len(menu.entries())} differ: {wrong}"
+
+
+def check_others(scope, user):
+    """The other crashers, as USER in SCOPE: the same death."""
+    set_scope(scope)
+    wrong = []
+    for entry in menu.others(10)[0]:
+        plain, shim = both(entry._replace(reports=0), user=user)
+        if shim.status != plain.status:
+            wrong.append(f"{entry.program.name} {entry.name}: "
+                         f"{shim.status:#x} for {plain.status:#x}")
+    assert not wrong, wrong
 
 
 def core_siginfo(path):
