@@ -17,10 +17,17 @@ extern char **environ __attribute__((weak));
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));
 
-uintptr_t real_address(struct real *real)
+enum { MAX_REALS = 128 };
+
+/* All of them, in the linker's order. */
+extern const struct real __start_reals[], __stop_reals[]
+	__attribute__((visibility("hidden")));
+static _Atomic uintptr_t addresses[MAX_REALS];
+
+uintptr_t real_address(const struct real *real)
 {
-	uintptr_t address =
-		atomic_load_explicit(&real->address, memory_order_acquire);
+	_Atomic uintptr_t *known = &addresses[real - __start_reals];
+	uintptr_t address = atomic_load_explicit(known, memory_order_acquire);
 
 	if (address)
 		return address;
@@ -29,7 +36,7 @@ uintptr_t real_address(struct real *real)
 	if (!address && dlsym)
 		address = (uintptr_t)dlsym((void *)-1l /* RTLD_NEXT */,
 					   real->name);
-	atomic_store_explicit(&real->address, address, memory_order_release);
+	atomic_store_explicit(known, address, memory_order_release);
 	return address;
 }
 

@@ -11,7 +11,7 @@ typedef int real_sigaltstack_fn(const stack_t *, stack_t *);
 
 EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old);
 
-static struct real real_sigaltstack = { .name = "sigaltstack" };
+REAL(real_sigaltstack, "sigaltstack");
 
 /* The stack that we gave the calling thread: the main thread's is static, and
  * after a fork it is free for whichever thread goes on. False for a thread

@@ -5,7 +5,7 @@
 #define TEXT(number) TEXT_(number)
 #define TEXT_(number) #number
 
-/* long syscall(long nr, ...). 24 is where the address is in struct real. */
+/* long syscall(long nr, ...) */
 __asm__(".text\n"
 	".globl syscall\n"
 	".type syscall, @function\n"
@@ -17,7 +17,7 @@ __asm__(".text\n"
 	"	je syscall_known\n"
 	"	cmp $" TEXT(SYS_sigaltstack) ", %rdi\n"
 	"	je syscall_known\n"
-	"	mov 24+real_syscall(%rip), %rax\n"
+	"	mov syscall_address(%rip), %rax\n"
 	"	test %rax, %rax\n"
 	"	jz 1f\n"
 	"	jmp *%rax\n"
@@ -29,8 +29,7 @@ __asm__(".text\n"
 	"	mov %rcx, 24(%rsp)\n"
 	"	mov %r8, 32(%rsp)\n"
 	"	mov %r9, 40(%rsp)\n"
-	"	lea real_syscall(%rip), %rdi\n"
-	"	call real_address\n"
+	"	call find_syscall\n"
 	"	mov (%rsp), %rdi\n"
 	"	mov 8(%rsp), %rsi\n"
 	"	mov 16(%rsp), %rdx\n"

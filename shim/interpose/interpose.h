@@ -59,7 +59,8 @@ int set_altstack(const stack_t *ss, stack_t *old);
 
 /* syscall.c, for its entry */
 
-extern struct real real_syscall;
+extern uintptr_t syscall_address; /* 0: not looked up yet */
+uintptr_t find_syscall(void);
 long syscall_known(long nr, long a, long b, long c, long d);
 
 #pragma GCC visibility pop

@@ -57,17 +57,17 @@ EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout,
 EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n,
 			const struct timespec *timeout, const sigset_t *set);
 
-static struct real real_sigprocmask = { .name = "sigprocmask" };
-static struct real real_pthread_sigmask = { .name = "pthread_sigmask" };
-static struct real real_sighold = { .name = "sighold" };
-static struct real real_sigrelse = { .name = "sigrelse" };
-static struct real real_xpg_sigpause = { .name = "__xpg_sigpause" };
-static struct real real_sigsuspend = { .name = "sigsuspend" };
-static struct real real_ppoll = { .name = "ppoll" };
-static struct real real_ppoll_chk = { .name = "__ppoll_chk" };
-static struct real real_pselect = { .name = "pselect" };
-static struct real real_epoll_pwait = { .name = "epoll_pwait" };
-static struct real real_epoll_pwait2 = { .name = "epoll_pwait2" };
+REAL(real_sigprocmask, "sigprocmask");
+REAL(real_pthread_sigmask, "pthread_sigmask");
+REAL(real_sighold, "sighold");
+REAL(real_sigrelse, "sigrelse");
+REAL(real_xpg_sigpause, "__xpg_sigpause");
+REAL(real_sigsuspend, "sigsuspend");
+REAL(real_ppoll, "ppoll");
+REAL(real_ppoll_chk, "__ppoll_chk");
+REAL(real_pselect, "pselect");
+REAL(real_epoll_pwait, "epoll_pwait");
+REAL(real_epoll_pwait2, "epoll_pwait2");
 
 /* By the kernel: SIGKILL and SIGSTOP; by libc: its own, glibc's 32 and 33 and
  * musl's 32 to 34. */
@@ -279,7 +279,7 @@ int change_mask_by(real_mask_fn *real, int how, const sigset_t *set,
 	return change_known(real, how, set, old, handling);
 }
 
-static int change(struct real *function, int how, const sigset_t *set,
+static int change(const struct real *function, int how, const sigset_t *set,
 		  sigset_t *old)
 {
 	return change_mask_by((real_mask_fn *)real_address(function), how, set,
@@ -325,7 +325,7 @@ EXPORT int sigsetmask(int mask)
 	return change_word(SIG_SETMASK, mask);
 }
 
-static int change_one(struct real *function, int how, int sig)
+static int change_one(const struct real *function, int how, int sig)
 {
 	real_signal_number_fn *real =
 		(real_signal_number_fn *)real_address(function);

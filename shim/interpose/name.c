@@ -15,8 +15,8 @@ typedef int real_prctl_fn(int, ...);
 EXPORT int pthread_setname_np(pthread_t thread, const char *name);
 EXPORT int prctl(int option, ...);
 
-static struct real real_setname = { .name = "pthread_setname_np" };
-static struct real real_prctl = { .name = "prctl" };
+REAL(real_setname, "pthread_setname_np");
+REAL(real_prctl, "prctl");
 
 static void keep_name(int slot, const char *name)
 {

@@ -29,10 +29,10 @@ EXPORT int lio_listio(int mode, struct aiocb *const requests[restrict], int n,
 EXPORT int getaddrinfo_a(int mode, struct gaicb *requests[restrict], int n,
 			 struct sigevent *restrict event);
 
-static struct real real_timer_create = { .name = "timer_create" };
-static struct real real_mq_notify = { .name = "mq_notify" };
-static struct real real_lio_listio = { .name = "lio_listio" };
-static struct real real_getaddrinfo_a = { .name = "getaddrinfo_a" };
+REAL(real_timer_create, "timer_create");
+REAL(real_mq_notify, "mq_notify");
+REAL(real_lio_listio, "lio_listio");
+REAL(real_getaddrinfo_a, "getaddrinfo_a");
 
 /* What the program wants called, and with what. Kept for ever, because a timer
  * may still fire when it has been deleted; the same wish is kept once. */

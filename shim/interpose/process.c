@@ -47,16 +47,16 @@ EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 EXPORT FILE *popen(const char *command, const char *mode);
 EXPORT int system(const char *command);
 
-static struct real real_execve = { .name = "execve" };
-static struct real real_execv = { .name = "execv" };
-static struct real real_execvp = { .name = "execvp" };
-static struct real real_execvpe = { .name = "execvpe" };
-static struct real real_fexecve = { .name = "fexecve" };
-static struct real real_execveat = { .name = "execveat" };
-static struct real real_posix_spawn = { .name = "posix_spawn" };
-static struct real real_posix_spawnp = { .name = "posix_spawnp" };
-static struct real real_popen = { .name = "popen" };
-static struct real real_system = { .name = "system" };
+REAL(real_execve, "execve");
+REAL(real_execv, "execv");
+REAL(real_execvp, "execvp");
+REAL(real_execvpe, "execvpe");
+REAL(real_fexecve, "fexecve");
+REAL(real_execveat, "execveat");
+REAL(real_posix_spawn, "posix_spawn");
+REAL(real_posix_spawnp, "posix_spawnp");
+REAL(real_popen, "popen");
+REAL(real_system, "system");
 
 /* What the kernel has been told, and is to forget again. */
 struct exposed {
@@ -127,7 +127,7 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 	return result;
 }
 
-static int exec_vector(struct real *function, const char *file,
+static int exec_vector(const struct real *function, const char *file,
 		       char *const argv[])
 {
 	real_execv_fn *real = (real_execv_fn *)real_address(function);
@@ -223,7 +223,7 @@ static char **gather(char *few[FEW_ARGUMENTS], const char *first, va_list list,
 }
 
 static int exec_list(const char *file, const char *first, va_list list,
-		     struct real *vector, bool environment)
+		     const struct real *vector, bool environment)
 {
 	char *few[FEW_ARGUMENTS];
 	size_t len;
@@ -272,7 +272,7 @@ EXPORT int execle(const char *path, const char *argument, ...)
 	return result;
 }
 
-static int spawn(struct real *function, pid_t *pid, const char *file,
+static int spawn(const struct real *function, pid_t *pid, const char *file,
 		 const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attributes, char *const argv[],
 		 char *const envp[])

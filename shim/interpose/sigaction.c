@@ -31,12 +31,12 @@ EXPORT int siginterrupt(int sig, int interrupt);
 
 typedef int real_siginterrupt_fn(int, int);
 
-static struct real real_sigaction = { .name = "sigaction" };
-static struct real real_signal = { .name = "signal" };
-static struct real real_sysv_signal = { .name = "sysv_signal" };
-static struct real real_sigset = { .name = "sigset" };
-static struct real real_sigignore = { .name = "sigignore" };
-static struct real real_siginterrupt = { .name = "siginterrupt" };
+REAL(real_sigaction, "sigaction");
+REAL(real_signal, "signal");
+REAL(real_sysv_signal, "sysv_signal");
+REAL(real_sigset, "sigset");
+REAL(real_sigignore, "sigignore");
+REAL(real_siginterrupt, "siginterrupt");
 
 enum { SIGNALS = 64 };
 
@@ -257,7 +257,7 @@ static signal_handler_fn *pass_on_signal(real_signal_fn *real, int sig,
 	return result;
 }
 
-static signal_handler_fn *wrap_signal(struct real *function, int sig,
+static signal_handler_fn *wrap_signal(const struct real *function, int sig,
 				      signal_handler_fn *handler)
 {
 	real_signal_fn *real = (real_signal_fn *)real_address(function);

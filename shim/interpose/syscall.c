@@ -12,11 +12,19 @@
 
 typedef long real_syscall_fn(long, long, long, long, long);
 
-struct real real_syscall = { .name = "syscall" };
+REAL(real_syscall, "syscall");
+
+uintptr_t syscall_address;
+
+uintptr_t find_syscall(void)
+{
+	syscall_address = real_address(&real_syscall);
+	return syscall_address;
+}
 
 static real_syscall_fn *by_number(void)
 {
-	return (real_syscall_fn *)real_address(&real_syscall);
+	return (real_syscall_fn *)find_syscall();
 }
 
 static int raw_mask(int how, const sigset_t *set, sigset_t *old)

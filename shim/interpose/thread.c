@@ -20,8 +20,8 @@ EXPORT int pthread_create(pthread_t *restrict thread,
 			  void *(*start)(void *), void *restrict argument);
 EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *argument);
 
-static struct real real_pthread_create = { .name = "pthread_create" };
-static struct real real_thrd_create = { .name = "thrd_create" };
+REAL(real_pthread_create, "pthread_create");
+REAL(real_thrd_create, "thrd_create");
 
 /* A guarded alternate stack for SLOT, mapped at its first use. */
 static bool have_stack(struct thread_slot *slot)
