@@ -67,11 +67,14 @@ static void prepare_fork(void)
  * already, or was inherited as ignored, is the program's. */
 static void install_handlers(void)
 {
+	static const struct kernel_action none = { .handler = 0 };
+
 	for (int i = 0; i < CLAIMED_COUNT; i++) {
 		struct kernel_action *action = &zone.actions[i].action;
 		int sig = claimed_signal(i);
 
-		if (sys4(rt_sigaction, sig, NULL, action, KERNEL_SIGSET) < 0)
+		if (exchange_action(sig, &none, action) < 0 ||
+		    action->handler == (uintptr_t)SIG_DFL)
 			continue;
 		note_action(sig, action);
 		install_action(sig, action);

@@ -16,7 +16,7 @@ struct real {
 
 #define REAL(variable, function)                                               \
 	static const struct real variable                                      \
-		__attribute__((section("reals"), used,                  \
+		__attribute__((section("reals"), used,                 \
 			       aligned(32))) = { function }
 
 /* Address of REAL; 0 where the program's libc has no such function. */

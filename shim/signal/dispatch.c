@@ -49,7 +49,8 @@ uint64_t fault_mask(void)
  * enter_handler() moves away from there. One-shot handlers are the table's
  * business, or the second fault would not be seen. An ignored signal is caught
  * as well, because a fault is not ignored; SA_RESTART hides that best. */
-long install_action(int sig, const struct kernel_action *action)
+long exchange_action(int sig, const struct kernel_action *action,
+		     struct kernel_action *old_out)
 {
 	static const uint64_t kept =
 		SA_NODEFER | SA_RESTART | SA_ONSTACK | SA_NOCLDSTOP;
@@ -70,7 +71,12 @@ long install_action(int sig, const struct kernel_action *action)
 			real.flags |= SA_ONSTACK;
 		real.mask = action->mask & ~(fault_mask() & ~bit_of(sig));
 	}
-	return sys4(rt_sigaction, sig, &real, NULL, KERNEL_SIGSET);
+	return sys4(rt_sigaction, sig, &real, old_out, KERNEL_SIGSET);
+}
+
+long install_action(int sig, const struct kernel_action *action)
+{
+	return exchange_action(sig, action, NULL);
 }
 
 /* A copy of the table's row that no writer tore. A writer holds a row for two

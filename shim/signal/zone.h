@@ -214,6 +214,9 @@ uint64_t fault_mask(void);
 /* Make the kernel's action for SIG fit what the program believes, ACTION:
  * ours, with its mask and flags where it has a handler. Returns -errno. */
 long install_action(int sig, const struct kernel_action *action);
+/* The same, and what the kernel had before. */
+long exchange_action(int sig, const struct kernel_action *action,
+		     struct kernel_action *old_out);
 
 /* capture.c */
 
