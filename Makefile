@@ -77,12 +77,15 @@ SHIM_SRCS = \
 	shim/annotate.c \
 	shim/interpose/altstack.c \
 	shim/interpose/entry_x86_64.c \
+	shim/interpose/exit.c \
+	shim/interpose/filter.c \
 	shim/interpose/jump.c \
 	shim/interpose/mask.c \
 	shim/interpose/name.c \
 	shim/interpose/objects.c \
 	shim/interpose/notify.c \
 	shim/interpose/process.c \
+	shim/interpose/seccomp.c \
 	shim/interpose/sigaction.c \
 	shim/interpose/syscall.c \
 	shim/interpose/thread.c \
@@ -194,6 +197,7 @@ UNIT_TESTS = \
 	core \
 	corpus \
 	dumps \
+	filter \
 	fingerprint \
 	gzip \
 	hitscan \
@@ -376,6 +380,7 @@ $(B)/unit/hostile: $(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
 
 $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
+$(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
 # Collector tests make their reports with the real codec.
 $(B)/test/mkreport: $(call objs,tests/e2e/mkreport.c $(REPORT_SRCS))

@@ -68,18 +68,21 @@ int set_altstack(const stack_t *ss, stack_t *old)
 	real_sigaltstack_fn *real =
 		(real_sigaltstack_fn *)real_address(&real_sigaltstack);
 	stack_t wanted, own, before;
-	bool known = zone.ready && ss && !notice_fork() &&
-		copy_safely((uint64_t)(uintptr_t)ss, &wanted,
-			    sizeof(wanted)) == sizeof(wanted);
 	int result;
 
-	if (known && (wanted.ss_flags & SS_DISABLE) && own_stack(&own))
-		ss = &own;
-	result = real(ss, old);
-	if (result || !zone.ready)
+	if (!zone.ready || notice_fork())
+		return real(ss, old);
+	/* The kernel looks at the pointers, and says whether they will do. */
+	result = real(ss, ss == old ? &before : old);
+	if (result)
 		return result;
-	/* The kernel has found nothing wrong with it. */
-	if (set_small(known ? &wanted : NULL, &before) && own_stack(&own))
+	if (ss)
+		wanted = *ss;
+	if (ss && ss == old)
+		*old = before;
+	if ((set_small(ss ? &wanted : NULL, &before) ||
+	     (ss && (wanted.ss_flags & SS_DISABLE))) &&
+	    own_stack(&own))
 		real(&own, NULL);
 	if (old && is_own_stack(old->ss_sp))
 		*old = before;

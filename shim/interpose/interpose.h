@@ -52,10 +52,24 @@ uint64_t hidden_mask(void);
 /* Make the calling thread known, which did not start through us. */
 void enter_unknown(void);
 
+/* exit.c */
+
+/* The calling thread is about to end the process: where that is in a handler
+ * for a fault, report the fault. */
+void end_in_handler(void);
+
 /* altstack.c */
 
 /* sigaltstack in the program's eyes. */
 int set_altstack(const stack_t *ss, stack_t *old);
+
+/* seccomp.c */
+
+/* Put the filter at FILTER_AT (or, by MODE, strictness) on the process by
+ * INSTALL, called with ARGUMENTS, whose result this yields; prepared for what
+ * it will say to our own calls. */
+long filter_self(uint64_t mode, uintptr_t filter_at,
+		 long (*install)(const long *), const long *arguments);
 
 /* syscall.c, for its entry */
 

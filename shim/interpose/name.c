@@ -8,6 +8,7 @@
 
 #include "../preload.h"
 #include "../signal/zone.h"
+#include "interpose.h"
 
 typedef int real_setname_fn(pthread_t, const char *);
 typedef int real_prctl_fn(int, ...);
@@ -39,19 +40,29 @@ EXPORT int pthread_setname_np(pthread_t thread, const char *name)
 	return result;
 }
 
-EXPORT int prctl(int option, ...)
+static long pass_on(const long *a)
 {
 	real_prctl_fn *real = (real_prctl_fn *)real_address(&real_prctl);
-	unsigned long arguments[4];
+
+	return real((int)a[4], a[0], a[1], a[2], a[3]);
+}
+
+EXPORT int prctl(int option, ...)
+{
+	long arguments[5];
 	va_list list;
 	int result, slot;
 
 	va_start(list, option);
 	for (int i = 0; i < 4; i++)
-		arguments[i] = va_arg(list, unsigned long);
+		arguments[i] = va_arg(list, long);
 	va_end(list);
-	result = real(option, arguments[0], arguments[1], arguments[2],
-		      arguments[3]);
+	arguments[4] = option;
+	if (option == PR_SET_SECCOMP)
+		return (int)filter_self((uint64_t)arguments[0],
+					(uintptr_t)arguments[1], pass_on,
+					arguments);
+	result = (int)pass_on(arguments);
 	if (result == 0 && option == PR_SET_NAME && zone.ready) {
 		slot = slot_find((int32_t)sys0(gettid));
 		if (slot >= 0)

@@ -3,7 +3,9 @@
  * Everything else goes to libc's own by a jump, from the entry in
  * entry_x86_64.c: a thread that sleeps in a futex is to show nothing of ours,
  * and has as many arguments as it likes. */
+#include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "../preload.h"
@@ -75,6 +77,24 @@ static long act_raw(int sig, long act, long old_at)
 	return 0;
 }
 
+static long pass_on(const long *a)
+{
+	return by_number()(a[0], a[1], a[2], a[3], a[4]);
+}
+
+/* Through these libseccomp, and most others, put a filter in force. */
+static long restrict_self(const long *a)
+{
+	if (a[0] == SYS_prctl && a[1] == PR_SET_SECCOMP)
+		return filter_self((uint64_t)a[2], (uintptr_t)a[3], pass_on, a);
+	if (a[0] == SYS_seccomp && a[1] == SECCOMP_SET_MODE_FILTER)
+		return filter_self(SECCOMP_MODE_FILTER, (uintptr_t)a[3],
+				   pass_on, a);
+	if (a[0] == SYS_seccomp && a[1] == SECCOMP_SET_MODE_STRICT)
+		return filter_self(SECCOMP_MODE_STRICT, 0, pass_on, a);
+	return pass_on(a);
+}
+
 long syscall_known(long nr, long a, long b, long c, long d)
 {
 	if (zone.ready && nr == SYS_rt_sigprocmask && d == KERNEL_SIGSET)
@@ -83,5 +103,7 @@ long syscall_known(long nr, long a, long b, long c, long d)
 		return act_raw((int)a, b, c);
 	if (zone.ready && nr == SYS_sigaltstack)
 		return set_altstack((const stack_t *)a, (stack_t *)b);
-	return by_number()(nr, a, b, c, d);
+	if (nr == SYS_exit_group)
+		end_in_handler();
+	return restrict_self((const long[]){ nr, a, b, c, d });
 }

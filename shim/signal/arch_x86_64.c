@@ -59,7 +59,6 @@ void save_registers(const ucontext_t *context)
 {
 	for (size_t i = 0; i < RECORD_GREGS; i++)
 		zone.record.gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
-	sys2(arch_prctl, 0x1003 /* ARCH_GET_FS */, &zone.record.fs_base);
 }
 
 uint64_t xstate_address(const ucontext_t *context)

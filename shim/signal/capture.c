@@ -189,6 +189,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	record->late = 0;
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
+	record->fs_base = zone.filtered ? 0 : thread_pointer();
 	record->first_fault = 0;
 	fault = earlier_fault(sig, context, tid);
 	if (fault) {

@@ -153,8 +153,10 @@ static void start_anew(int32_t pid)
 
 	for (uint32_t i = 0; i < n; i++)
 		atomic_store(&zone.tids[i], SLOT_FREE);
-	if (own >= 0)
+	if (own >= 0) {
 		atomic_store(&zone.tids[own], tid);
+		zone.slots[own].fault = 0; /* it is our parent's */
+	}
 	for (int i = 0; i < CLAIMED_COUNT; i++) {
 		if (atomic_load(&zone.actions[i].sequence) & 1)
 			atomic_fetch_add(&zone.actions[i].sequence, 1);

@@ -352,6 +352,8 @@ static void probe(void)
 	siginfo_t si = { .si_code = SI_QUEUE };
 
 	atomic_store(&zone.step, STEP_PROBE);
+	/* Ours is the crashing thread's. */
+	zone.record.fs_base = thread_pointer();
 	sys1(prctl, 3 /* PR_GET_DUMPABLE */);
 	sys2(clock_gettime, CLOCK_MONOTONIC, &now);
 	sys4(rt_sigprocmask, SIG_BLOCK, &set, NULL, KERNEL_SIGSET);

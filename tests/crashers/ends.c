@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CASE __attribute__((noinline, noclone)) static void
@@ -202,6 +204,37 @@ CASE thread_leaves(void)
 	pthread_join(thread, NULL);
 }
 
+/* As one that calls a debugger: the child's end is its own. */
+static void fork_and_leave(int sig)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	(void)sig;
+	if (pid == 0)
+		_exit(9);
+	waitpid(pid, &status, 0);
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) == 9 ? 3 : 92);
+}
+
+CASE handler_forks(void)
+{
+	signal(SIGSEGV, fork_and_leave);
+	null_write();
+}
+
+static void leave_by_number(int sig)
+{
+	(void)sig;
+	syscall(SYS_exit_group, 8);
+}
+
+CASE handler_leaves_by_number(void)
+{
+	signal(SIGSEGV, leave_by_number);
+	null_write();
+}
+
 /* Recovered from long ago: an end like any other. */
 CASE leaves_later(void)
 {
@@ -232,8 +265,10 @@ static const struct {
 	{ "free-ignored", free_ignored },
 	{ "handler-exits", handler_exits },
 	{ "handler-exits-quickly", handler_exits_quickly },
+	{ "handler-forks", handler_forks },
 	{ "handler-leaves", handler_leaves },
 	{ "handler-leaves-by-c", handler_leaves_by_c },
+	{ "handler-leaves-by-number", handler_leaves_by_number },
 	{ "leaves-later", leaves_later },
 	{ "thread-leaves", thread_leaves },
 };

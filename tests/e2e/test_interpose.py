@@ -9,6 +9,7 @@ import subprocess
 import lib
 
 ENDS = lib.CRASHERS / "ends"
+FILTERED = lib.CRASHERS / "filtered"
 HANDLERS = lib.CRASHERS / "handlers"
 MASKS = lib.CRASHERS / "masks"
 THREADS = lib.CRASHERS / "threads"
@@ -204,3 +205,50 @@ def test_before_main():
                        "int main(void) { early(); return 7; }",
                        "libearly.so", "-Wl,-rpath,$ORIGIN")
     same_death(program, "", signal.SIGSEGV, "too_early")
+
+
+@lib.deadline(200)
+def test_exit_in_handler():
+    """A handler that ends the process by exit() is a crash, same status"""
+    for name, status in (
+            ("handler-leaves", 3), ("handler-leaves-by-c", 4),
+            ("handler-leaves-by-number", 8), ("handler-exits", 0),
+            ("handler-exits-quickly", 5), ("thread-leaves", 3),
+            ("handler-forks", 3)):
+        shim = same(ENDS, name, reports=1)
+        assert shim.exit == status, f"{name}: {shim.status}"
+        lib.settle()
+        symbolized = lib.symbolize(shim.report)
+        assert symbolized["signal"]["address"] == "0x10", name
+        top = lib.functions(lib.crashed_thread(symbolized))[0]
+        assert top == "null_write", f"{name}: {top}"
+    shim = same(ENDS, "aborted-leaves", reports=1)
+    assert lib.symbolize(shim.report)["signal"]["name"] == "SIGABRT"
+    assert same_life(ENDS, "leaves-later").exit == 6
+
+
+@lib.deadline(300)
+def test_own_filter():
+    """Under a filter that the program puts on itself its death is the same"""
+    calls = ("arch_prctl clock_gettime clone execve futex getpid gettid "
+             "openat,open prctl process_vm_readv ptrace readlink "
+             "rt_sigaction rt_sigprocmask rt_tgsigqueueinfo sigaltstack "
+             "tgkill write")
+    # Without these there is nothing to be done, or nowhere to keep it.
+    fatal = ("openat,open", "write", "getpid", "gettid", "rt_sigaction",
+             "rt_sigprocmask")
+    for action in ("eperm", "kill", "trap"):
+        for call in calls.split():
+            argv = [FILTERED, action, call, "-"]
+            plain = lib.run_plain(argv)
+            with lib.start_under_shim(argv) as process:
+                shim = process.wait(reports=0)
+            assert shim.status == plain.status == signal.SIGSEGV, \
+                f"{action} {call}: {shim.status} for {plain.status}"
+            raw = list(process.spool.glob("*.raw"))
+            if action == "eperm" and call not in fatal:
+                assert len(shim.reports) + len(raw) == 1, \
+                    f"{action} {call}: {shim.reports} {raw}"
+    plain = lib.run_plain([FILTERED, "strict"])
+    shim = lib.run_under_shim([FILTERED, "strict"], reports=0)
+    assert shim.status == plain.status == signal.SIGSEGV, shim
