@@ -67,6 +67,7 @@ ZONE_SRCS = \
 	shim/signal/raw.c \
 	shim/signal/release.c \
 	shim/signal/siblings.c \
+	shim/signal/stacks.c \
 	shim/signal/stop.c \
 	shim/signal/text.c \
 	shim/signal/threads.c \
@@ -351,7 +352,9 @@ $(B)/obj/shim/signal/carried.o: shim/signal/carried.S $(B)/helper.carried
 	@mkdir -p $(@D)
 	$(CC) -DCARRIED='"$(B)/helper.carried"' -c -o $@ $<
 
-$(B)/libepitaph.so: $(call objs,$(ZONE_SRCS) $(SHIM_SRCS)) \
+# The stacks come first, above the page that is made read-only.
+$(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
+		$(SHIM_SRCS)) \
 		$(B)/obj/shim/signal/carried.o shim/EXPORTS
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $(filter %.o,$^) \
 		$(SHIM_LDFLAGS)

@@ -49,7 +49,6 @@ static void prepare_stacks(void)
 		.ss_size = ZONE_ALTSTACK,
 	};
 
-	sys3(mprotect, zone_stacks.guard, ZONE_PAGE, PROT_READ);
 	sys2(sigaltstack, &stack, NULL);
 }
 
@@ -57,8 +56,8 @@ static void prepare_stacks(void)
  * tell them apart where nothing was called. */
 static void prepare_fork(void)
 {
-	zone.wiped = (_Atomic uint32_t *)zone_stacks.wiped;
-	sys3(madvise, zone_stacks.wiped, ZONE_PAGE, MADV_WIPEONFORK);
+	zone.wiped = (_Atomic uint32_t *)zone_wiped;
+	sys3(madvise, zone_wiped, ZONE_PAGE, MADV_WIPEONFORK);
 	atomic_store(zone.wiped, 1);
 	atomic_store(&zone.pid, (int32_t)sys0(getpid));
 }

@@ -16,14 +16,15 @@ EXPORT void longjmp(jmp_buf env, int value);
 EXPORT void _longjmp(jmp_buf env, int value);
 EXPORT void __longjmp_chk(jmp_buf env, int value);
 
-static struct real real_siglongjmp = { .name = "siglongjmp" };
-static struct real real_longjmp = { .name = "longjmp" };
-static struct real real_underscore_longjmp = { .name = "_longjmp" };
-static struct real real_longjmp_chk = { .name = "__longjmp_chk" };
+REAL(real_siglongjmp, "siglongjmp");
+REAL(real_longjmp, "longjmp");
+REAL(real_underscore_longjmp, "_longjmp");
+REAL(real_longjmp_chk, "__longjmp_chk");
 
 /* Of the layout only the last two members matter, in which musl's is the same
  * as glibc's. */
-static void jump(struct real *function, struct __jmp_buf_tag *env, int value)
+static void jump(const struct real *function, struct __jmp_buf_tag *env,
+		 int value)
 {
 	real_jump_fn *real = (real_jump_fn *)real_address(function);
 	uint64_t saved;

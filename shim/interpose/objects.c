@@ -14,7 +14,7 @@ EXPORT int dl_iterate_phdr(visit_fn *visit, void *data);
 
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static struct real real_dl_iterate_phdr = { .name = "dl_iterate_phdr" };
+REAL(real_dl_iterate_phdr, "dl_iterate_phdr");
 
 /* A walk through all objects but ours, which is kept for the end. */
 struct walk {

@@ -3,7 +3,6 @@
 #include "zone.h"
 
 struct zone zone __attribute__((aligned(ZONE_PAGE)));
-struct zone_stacks zone_stacks __attribute__((aligned(ZONE_PAGE)));
 
 /* A signal sent to PID 1 under the default action does nothing, and so do we;
  * but abort() goes on from there to an instruction that kills, and then this

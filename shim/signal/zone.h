@@ -161,17 +161,17 @@ enum gate { GATE_DEAD, GATE_SHUT, GATE_OPEN, GATE_ASKED };
 /* Values of `claim` that are no thread. */
 enum { CLAIM_NOBODY = 0, CLAIM_OVER = -1 };
 
-/* Stacks, in zero pages of the shim. One guard serves all: changing a mapping
- * costs 3 to 15 us. Frames in witness, exec and capture are bounded (they do
- * not recurse, and -Wframe-larger-than holds each), so it is the alternate
- * stack that may outgrow its part, and it does so into idle memory. */
+/* Stacks, in zero pages of the shim, the first of those it writes to. Below
+ * them is the page that the dynamic linker makes read-only (RELRO): the guard
+ * of all, without a change of mapping, which costs 3 to 15 us. Frames in
+ * witness, exec and capture are bounded (they do not recurse, and
+ * -Wframe-larger-than holds each), so it is the alternate stack that may
+ * outgrow its part, and it does so into idle memory. */
 struct zone_stacks {
-	uint8_t guard[ZONE_PAGE];
 	uint8_t exec[ZONE_EXEC_STACK];
 	uint8_t witness[ZONE_WITNESS_STACK];
 	uint8_t capture[ZONE_CAPTURE_STACK];
 	uint8_t alternate[ZONE_ALTSTACK];
-	uint8_t wiped[ZONE_PAGE];
 };
 
 /* Hidden also where they are only declared: no indirection through the GOT. */
@@ -179,6 +179,7 @@ struct zone_stacks {
 
 extern struct zone zone;
 extern struct zone_stacks zone_stacks;
+extern uint8_t zone_wiped[ZONE_PAGE]; /* zero in the child of a fork */
 /* carried.S: the helper as a file, whole. */
 extern const uint8_t carried_helper[], carried_helper_end[];
 

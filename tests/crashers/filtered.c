@@ -1,7 +1,8 @@
 /* Runs a program under a seccomp filter: `filtered ACTION CALLS PROGRAM ARG...`
  * where ACTION is eperm, enosys, kill, kill-thread or trap, and CALLS is a list
- * of system calls, `a,b,c`, to which it is done. Where PROGRAM is -, it is under
- * the filter itself, and writes to NULL; with ACTION strict, in strict mode. */
+ * of system calls, `a,b,c`, to which it is done. Where PROGRAM is -, it is
+ * under the filter itself, and writes to NULL; with ACTION strict, in strict
+ * mode. */
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
