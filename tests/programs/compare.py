@@ -78,6 +78,7 @@ class Round:
         self.word = "under the shim" if shim else "without the shim"
         self.where = lib.temp_dir(f"{'shim' if shim else 'plain'}.")
         self.where.chmod(0o755)
+        open_way(self.where)
         self.spool = self.where / "spool"
         self.spool.mkdir()
 
