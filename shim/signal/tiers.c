@@ -148,14 +148,38 @@ static void complete(void)
 	set_and_wake(&zone.written, 1);
 }
 
+/* Whether there is no other thread, by the kernel's word: what cannot be taken
+ * apart is refused, and what is apart already stays as it is. Not asked where
+ * a filter might answer. */
+static bool is_alone(void)
+{
+	return !zone.seccomp && sys1(unshare, CLONE_THREAD) == 0;
+}
+
+/* A process of one thread does not wait for the witness, which has nothing to
+ * stop and shares the memory from its first moment on. What it would have done
+ * for itself before the death, leave the process group, is done for it. */
+static void go_ahead(long witness)
+{
+	zone.record.ready_ns = clock_ns(CLOCK_MONOTONIC);
+	if (witness < 0 || zone.plan != PLAN_PTRACE ||
+	    zone.order != ORDER_DEATH || zone.dumpable != 1)
+		return;
+	sys2(setpgid, witness, 0);
+	atomic_store(&zone.verdict, VERDICT_HELD);
+	atomic_store(&zone.gate, GATE_OPEN);
+}
+
 static long start_witness(enum plan plan)
 {
+	volatile uint8_t *top = zone_stacks.witness + ZONE_WITNESS_STACK - 1;
 	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
 	long pid;
 
 	zone.plan = plan;
 	atomic_store(&zone.step, STEP_START);
 	atomic_store(&zone.gate, GATE_SHUT);
+	*top = 0; /* if it cannot be written, that is our fault, and is seen */
 	pid = is_emulated() ? -38 /* ENOSYS */ :
 		sys_clone_calling(witness_main, flags,
 				  zone_stacks.witness + ZONE_WITNESS_STACK,
@@ -163,6 +187,8 @@ static long start_witness(enum plan plan)
 	zone.witness_pid = pid > 0 ? (int32_t)pid : 0;
 	if (!zone.filtered && !atomic_load(&zone.written))
 		complete();
+	if (zone.alone)
+		go_ahead(pid);
 	return pid;
 }
 
@@ -300,7 +326,9 @@ void report_crash(void)
 	atomic_store(&zone.verdict, VERDICT_NONE);
 	atomic_store(&zone.written, 0);
 	zone.dumpable = 1;
+	zone.alone = false;
 	if (!zone.filtered) {
+		zone.alone = is_alone();
 		open_up();
 		shorten_slice();
 	}

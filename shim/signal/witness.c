@@ -51,6 +51,33 @@ static void survive_traps(void)
 	sys4(rt_sigaction, SIGSYS, &action, NULL, KERNEL_SIGSET);
 }
 
+/* The process has gone ahead, so nobody takes over from a witness that faults:
+ * it writes down itself what there is. */
+static void faulted(int sig)
+{
+	give_reason(4, "fault in the witness", -sig);
+	raw_write();
+	sys1(exit_group, 0);
+}
+
+static void survive_faults(void)
+{
+	stack_t emergency = { .ss_sp = zone_stacks.exec,
+			      .ss_size = ZONE_EXEC_STACK };
+	struct kernel_action action = {
+		.handler = (uintptr_t)faulted,
+		.flags = SA_ONSTACK | KERNEL_SA_RESTORER,
+		.restorer = (uintptr_t)zone_restorer,
+		.mask = ~0ull,
+	};
+	uint64_t faults = ZONE_SIGNAL(SIGSEGV) | ZONE_SIGNAL(SIGBUS);
+
+	sys2(sigaltstack, &emergency, NULL);
+	sys4(rt_sigaction, SIGSEGV, &action, NULL, KERNEL_SIGSET);
+	sys4(rt_sigaction, SIGBUS, &action, NULL, KERNEL_SIGSET);
+	sys4(rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, KERNEL_SIGSET);
+}
+
 /* A witness that hangs is killed by its own clock, which frees what it traces;
  * one that is killed leaves no core of its own. A fault, blocked, kills it at
  * once. */
@@ -334,6 +361,12 @@ static void stop_siblings(void)
 {
 	if (zone.plan == PLAN_PTRACE)
 		atomic_store(&zone.step, STEP_PTRACE);
+	/* It may be gone by now, and its pid another's. */
+	if (zone.alone) {
+		zone.record.nthreads = 0;
+		set_tier();
+		return;
+	}
 	if (!stop_threads(zone.record.pid, zone.plan,
 			  STOP_BUDGET_MS * NS_PER_MS) &&
 	    zone.plan != PLAN_ALONE) {
@@ -392,6 +425,8 @@ void witness_main(void)
 	uint32_t deadline_ms = record->settings.deadline_ms;
 
 	limit_self(deadline_ms);
+	if (zone.alone)
+		survive_faults();
 	close_all();
 	/* Out of reach of who kills the process group once its leader is dead.
 	 * Not setsid: with autogroups it moves us to another run queue, which
@@ -401,7 +436,8 @@ void witness_main(void)
 		meet_filter();
 	if (zone.plan != PLAN_RAW)
 		stop_siblings();
-	record->ready_ns = clock_ns(CLOCK_MONOTONIC);
+	if (!zone.alone)
+		record->ready_ns = clock_ns(CLOCK_MONOTONIC);
 	wait_while(&zone.written, 0, in_ms(deadline_ms));
 	if (zone.plan == PLAN_RAW)
 		open_gate(fall_back(SAID_GONE));

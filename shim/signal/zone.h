@@ -132,6 +132,7 @@ struct zone {
 	int32_t unit_pid;       /* main process of systemd's unit, or 0 */
 	bool seccomp;           /* some filter is in force, */
 	bool filtered;          /* and nobody knows its rules */
+	bool alone;             /* the crashing thread is the only one */
 	bool unkind;            /* and a witness has died of trying them */
 	uint32_t recursions;    /* faults of our own */
 	int32_t crash_signal;   /* what the handler was called with */

@@ -372,8 +372,8 @@ def test_unprivileged():
 
 def test_process_group():
     """Who kills the process group at once does not kill the report"""
-    for _ in range(10):
-        with lib.start_under_shim([MENU, "null-write", "3"]) as process:
+    for threads in ["0", "3"] * 10:
+        with lib.start_under_shim([MENU, "null-write", threads]) as process:
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             os.killpg(process.pid, signal.SIGKILL)
             outcome = process.wait()
