@@ -686,4 +686,7 @@ void crash_conclude(const struct crash *crash, struct report *report)
 	report->total_us = record->fault_ns && !crash->raw
 		? clock_monotonic_us() - record->fault_ns / 1000
 		: -1;
+	/* It waits for us, and goes as soon as this is on disk. */
+	if (record->late && report->total_us >= 0)
+		report->frozen_us = report->total_us;
 }
