@@ -344,6 +344,14 @@ DEATH secret(void)
 			 : "xmm0", "xmm9", "r12", "rax", "r9", "memory");
 }
 
+/* As a daemon does that locks itself in. */
+DEATH locked_in(void)
+{
+	if (chroot(argument) || chdir("/"))
+		exit(92);
+	write_code();
+}
+
 static pthread_barrier_t deep_down;
 
 /* Of what no packing makes less. */
@@ -421,6 +429,7 @@ static const struct {
 	{ "jump-unmapped", jump_unmapped },
 	{ "jump-wild", jump_wild },
 	{ "last-byte", last_byte },
+	{ "locked-in", locked_in },
 	{ "misaligned-checked", misaligned_checked },
 	{ "misaligned-vector", misaligned_vector },
 	{ "overflow", overflow },

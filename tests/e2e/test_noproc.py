@@ -1,6 +1,8 @@
 """Where there is no /proc: a chroot with nothing in it but the program."""
 
+import ctypes
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -125,3 +127,69 @@ def test_exception():
     meta = lib.user_stream(run_in(make_root(program), "/thrown").report)
     assert meta["message"] == \
         "uncaught exception of type std::range_error: so far"
+
+
+def test_locked_in():
+    """A program that locks itself in an empty root is reported all the same"""
+    needs_root()
+    root = lib.temp_dir("root.")
+    (root / "spool").mkdir(mode=0o700)
+    with lib.Process([WORDS, "locked-in", root],
+                     lib.shim_env("/spool"), spool=root / "spool") as process:
+        outcome = process.wait()
+    assert outcome.signal == signal.SIGSEGV, outcome
+    symbolized = lib.symbolize(outcome.report, "-S", lib.CRASHERS)
+    names = lib.functions(lib.crashed_thread(symbolized))
+    assert names[0] == "write_code" and "main" in names, names
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS = 0x20000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+
+
+def mount(source, target, flags):
+    if LIBC.mount(str(source).encode(), str(target).encode(), None, flags,
+                  None):
+        raise OSError(ctypes.get_errno(), f"mount {source} {target}")
+
+
+def test_read_only():
+    """In a root that nobody can write to only the spool has to be writable"""
+    needs_root()
+    root = make_root(MENU)
+    spool = lib.temp_dir("spool.")
+
+    def enter():
+        if LIBC.unshare(CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), "unshare")
+        mount("none", "/", MS_REC | MS_PRIVATE)
+        mount(root, root, MS_BIND)
+        mount(spool, root / "spool", MS_BIND)
+        mount("none", root, MS_REMOUNT | MS_BIND | MS_RDONLY)
+        os.chroot(root)
+        os.chdir("/")
+        try:
+            (pathlib.Path("/") / "probe").touch()
+        except OSError:
+            return
+        raise AssertionError("the root is not read-only")
+
+    env = lib.shim_env("/spool", {"LD_PRELOAD": "/libepitaph.so"})
+    with lib.Process(["/menu", "null-write", "2"], env, spool=spool,
+                     preexec=enter) as process:
+        outcome = process.wait()
+    assert outcome.signal == signal.SIGSEGV, outcome
+    here = lib.symbolize(outcome.report, "-S", root)
+    assert lib.functions(lib.crashed_thread(here))[0] == "null_write"
+    assert len(here["threads"]) == 3, here["threads"]
+
+
+def test_user_namespace():
+    """In a user namespace without a mapping a crash is reported, as nobody"""
+    lib.need("unshare")
+    outcome = lib.run_under_shim(["unshare", "--user", MENU, "null-write"])
+    assert outcome.signal == signal.SIGSEGV, outcome
+    symbolized = lib.symbolize(outcome.report)
+    assert symbolized["process"]["uid"] == 65534, symbolized["process"]
+    assert lib.functions(lib.crashed_thread(symbolized))[0] == "null_write"
