@@ -18,7 +18,8 @@ enum {
 	HEADER_SWITCH_VALUE = -36, /* which catch clause was chosen, */
 	HEADER_OBJECT = 32,        /* and the object that was thrown */
 	MAX_BLOCKS = 256, /* modules with thread-local variables, */
-	MAX_BLOCK = 4096, /* and bytes looked at of each */
+	BLOCK_BYTES = 256, /* and bytes looked at of each, */
+	MAX_STATIC = 8192, /* and of those below the TCB together */
 	TCB_BYTES = 2304, /* struct pthread of glibc */
 	MAX_NAME = 1024,
 	MAX_BASES = 16,
@@ -284,7 +285,7 @@ static bool try_word(struct crash *crash, uint64_t word,
 static bool scan_block(struct crash *crash, uint64_t start, size_t len,
 		       bool indirect, struct exception *out)
 {
-	uint8_t bytes[MAX_BLOCK];
+	uint8_t bytes[MAX_STATIC];
 	struct reader r;
 
 	reader_init(&r, bytes, crash_read(crash, start, bytes, len));
@@ -299,25 +300,41 @@ static bool scan_block(struct crash *crash, uint64_t start, size_t len,
 	return false;
 }
 
+/* Where a module's thread-local variables are; 0: nowhere yet. VECTOR is
+ * glibc's, of two words for each module. */
+static uint64_t block_of(struct crash *crash, uint64_t vector, uint64_t module)
+{
+	uint64_t block = crash_read_u64(crash, vector + 16 * module);
+
+	return block == UINT64_MAX ? 0 : block;
+}
+
 /* The exception that the crashing thread's runtime has noted. libstdc++ does so
- * in a thread-local variable, found by glibc's vector of all modules' blocks,
- * to which the TCB points: its length two words before it, then two words for
- * each. libc++abi has a pthread key, whose value the TCB holds. */
+ * in a thread-local variable: below the TCB where it was loaded at start, else
+ * in a block of its own. The TCB points to the vector of all blocks, whose
+ * length is two words before it. libc++abi has a pthread key, whose value the
+ * TCB holds. */
 static bool find_exception(struct crash *crash, struct exception *out)
 {
-	uint64_t tcb = crash->record->fs_base;
+	uint64_t tcb = crash->record->fs_base, lowest = tcb;
 	uint64_t vector = crash_read_u64(crash, tcb + 8);
 	uint64_t n = crash_read_u64(crash, vector - 16);
 
-	for (uint64_t i = 1; i <= n && i <= MAX_BLOCKS; i++) {
-		uint64_t block = crash_read_u64(crash, vector + 16 * i);
-		uint64_t len = MAX_BLOCK;
+	if (n > MAX_BLOCKS)
+		n = MAX_BLOCKS;
+	for (uint64_t i = 1; i <= n; i++) {
+		uint64_t block = block_of(crash, vector, i);
 
-		if (!block || block == UINT64_MAX)
-			continue;
-		if (block < tcb && tcb - block < len)
-			len = tcb - block; /* of what was loaded at start */
-		if (scan_block(crash, block, len, false, out))
+		if (block && block < lowest && tcb - block <= MAX_STATIC)
+			lowest = block;
+	}
+	if (scan_block(crash, lowest, tcb - lowest, false, out))
+		return true;
+	for (uint64_t i = 1; i <= n; i++) {
+		uint64_t block = block_of(crash, vector, i);
+
+		if (block && (block < lowest || block >= tcb) &&
+		    scan_block(crash, block, BLOCK_BYTES, false, out))
 			return true;
 	}
 	return scan_block(crash, tcb, TCB_BYTES, true, out);

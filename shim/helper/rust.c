@@ -21,6 +21,7 @@ enum {
 	MAX_COLUMN = 100000,
 	MAX_PANIC = 1024,
 	MAX_PAYLOAD = 65536,
+	PLACE_SIZE = 24,
 	STR_SIZE = 16,    /* of a &str, */
 	STRING_SIZE = 24, /* and of a String */
 	MIN_SEEN = 2,     /* words on the stack that point to the place */
@@ -55,15 +56,17 @@ static bool is_code(const struct crash *crash, uint64_t address)
 static bool read_place(struct crash *crash, uint64_t address,
 		       struct place *out)
 {
+	uint8_t bytes[PLACE_SIZE];
 	uint64_t text, len;
+	struct reader r;
 
-	if (address % 8 || !is_constant(crash, address))
-		return false;
-	text = crash_read_u64(crash, address);
-	len = crash_read_u64(crash, address + 8);
-	out->line = crash_read_u32(crash, address + 16);
-	out->column = crash_read_u32(crash, address + 20);
-	if (len < 4 || len >= MAX_FILE || !is_constant(crash, text) ||
+	reader_init(&r, bytes,
+		    crash_read(crash, address, bytes, sizeof(bytes)));
+	text = reader_u64(&r);
+	len = reader_u64(&r);
+	out->line = reader_u32(&r);
+	out->column = reader_u32(&r);
+	if (r.bad || len < 4 || len >= MAX_FILE || !is_constant(crash, text) ||
 	    !out->line || out->line > MAX_LINE ||
 	    !out->column || out->column > MAX_COLUMN ||
 	    crash_read(crash, text, out->file, (size_t)len) != len)
@@ -144,19 +147,25 @@ static size_t count_word(const struct window *window, uint64_t word)
 	return n;
 }
 
+/* A word that may point to a place: functions further out know it as well. */
+static bool may_be_place(const struct crash *crash,
+			 const struct window *window, uint64_t word)
+{
+	return word % 8 == 0 && is_constant(crash, word) &&
+	       count_word(window, word) >= MIN_SEEN;
+}
+
 /* Where the place of a panic is in the window, if word I is the vtable of its
- * payload: it follows, at once or behind the unformatted message, and is known
- * to functions further out as well. 0 where there is none. */
+ * payload: it follows, at once or behind the unformatted message. 0 where there
+ * is none. */
 static uint64_t find_place(struct crash *crash, const struct window *window,
 			   size_t i, struct place *out)
 {
 	for (size_t k = i + 1; k <= i + 2 && k < window->n; k++) {
-		if (!read_place(crash, window->words[k], out))
-			continue;
-		if (vtable_size(crash, window->words[i]) &&
-		    count_word(window, window->words[k]) >= MIN_SEEN)
-			return window->words[k];
-		return 0;
+		if (may_be_place(crash, window, window->words[k]) &&
+		    read_place(crash, window->words[k], out))
+			return vtable_size(crash, window->words[i])
+				       ? window->words[k] : 0;
 	}
 	return 0;
 }

@@ -62,7 +62,8 @@ void crash_sender(const struct crash *crash, struct report *report)
 
 	/* A raw record is finished later, perhaps after a reboot. */
 	if (!report->has_sender || pid == 0 || pid == report->pid ||
-	    !crash->witness || !is_our_proc() || start_of(pid) > crash->record->boot_ns ||
+	    !crash->witness || !is_our_proc() ||
+	    start_of(pid) > crash->record->boot_ns ||
 	    !read_text(pid, "comm", name, sizeof(name)))
 		return;
 	report->sender_name = report_string(report, name,

@@ -73,6 +73,17 @@ def test_sanitized_exception():
         "uncaught exception of type std::runtime_error"
 
 
+def test_what_stays():
+    """Sanitized, what the program wrote for its reports is still in them"""
+    program = lib.temp_dir() / "annotated"
+    built = lib.run_plain(
+        ["gcc", f"-I{lib.ROOT / 'include'}", "-pthread",
+         lib.ROOT / "tests/crashers/annotated.c", "-o", program])
+    assert built.exit == 0, built.stderr.decode()
+    report = lib.run_under_shim([program], {"EPITAPH_SANITIZE": "1"}).report
+    assert lib.user_stream(report)["annotations"]["user"] == "nobody"
+
+
 def test_no_stack():
     """With EPITAPH_STACK=0 no byte of a stack is kept, and frames are there"""
     plain = lib.run_under_shim([WORDS, "secret", TURNED]).report
