@@ -161,3 +161,21 @@ def test_handler_of_its_own():
     assert outcome.signal == signal.SIGILL, outcome
     assert lib.user_stream(outcome.report)["message"] == \
         TYPED + "std::overflow_error: too much"
+
+
+def test_plugin():
+    """An exception out of a library that was loaded later is found as well"""
+    where = lib.temp_dir()
+    source = where / "plugin.cc"
+    source.write_text(
+        "#include <stdexcept>\nextern \"C\" void go() {\n"
+        "throw std::domain_error(\"from a plugin\"); }\n")
+    built = lib.run_plain(["g++", "-O2", "-shared", "-fPIC", source, "-o",
+                           where / "plugin.so"])
+    assert built.exit == 0, built.stderr.decode()
+    outcome = lib.run_under_shim(
+        ["/usr/bin/python3", "-c",
+         f"import ctypes; ctypes.CDLL('{where}/plugin.so').go()"])
+    assert outcome.signal == signal.SIGABRT, outcome
+    assert lib.user_stream(outcome.report)["message"] == \
+        TYPED + "std::domain_error: from a plugin"
