@@ -227,6 +227,20 @@ static void print_field(FILE *to, const char *label, const char *value)
 	fputc('\n', to);
 }
 
+static void print_sender(FILE *to, const json_t *sender)
+{
+	const char *name = text_of(sender, "name");
+
+	fprintf(to, ", sent by process %lld",
+		(long long)number_of(sender, "pid"));
+	if (name) {
+		fputs(" (", to);
+		print_escaped(to, name);
+		fputc(')', to);
+	}
+	fprintf(to, " of user %lld", (long long)number_of(sender, "uid"));
+}
+
 static void print_signal(FILE *to, const json_t *document,
 			 const struct print_style *style)
 {
@@ -253,9 +267,7 @@ static void print_signal(FILE *to, const json_t *document,
 		print_escaped(to, address);
 	}
 	if (json_is_object(sender))
-		fprintf(to, ", sent by process %lld of user %lld",
-			(long long)number_of(sender, "pid"),
-			(long long)number_of(sender, "uid"));
+		print_sender(to, sender);
 	if (death) {
 		fputs("; it died of ", to);
 		print_escaped(to, death);

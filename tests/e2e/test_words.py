@@ -173,6 +173,8 @@ def test_sender():
     assert symbolized["signal"]["sender"] == sender, symbolized["signal"]
     assert symbolized["reason"] == \
         f"sent by pid {os.getpid()} ({name}, uid {os.getuid()})"
+    assert f"sent by process {os.getpid()} ({name}) of user {os.getuid()}" \
+        in lib.epitaph_ok("symbolize", outcome.report)
 
 
 def test_sender_gone():
