@@ -211,6 +211,7 @@ UNIT_TESTS = \
 	minidump \
 	mutate_minidump \
 	mutate_unwind \
+	notes \
 	report \
 	sandbox \
 	semantic \
@@ -378,7 +379,8 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
 
-$(B)/unit/hostile: $(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
+$(B)/unit/hostile $(B)/unit/notes: \
+		$(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
 
