@@ -230,6 +230,7 @@ FUZZ_TARGETS = \
 	gzip \
 	hitscan \
 	maps \
+	memory \
 	meta \
 	minidump \
 	reason \
@@ -379,7 +380,7 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
 
-$(B)/unit/hostile $(B)/unit/notes: \
+$(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes: \
 		$(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
@@ -546,10 +547,13 @@ $(B)/fuzz/obj/%.o: %.c Makefile
 
 $(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
 
+$(B)/fuzz/memory: $(patsubst %.c,$(B)/fuzz/obj/%.o, \
+		$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
+
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))
 	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ \
-		-ldw -lelf -ljansson -lz -lmd
+		-ldw -lelf -ljansson -lz -lmd -liberty
 
 $(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
 	@mkdir -p $(@D)

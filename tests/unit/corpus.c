@@ -23,6 +23,10 @@
 #include "../fuzz/maps.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_memory_of
+#include "../fuzz/memory.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_meta
 #include "../fuzz/meta.c"
 #undef LLVMFuzzerTestOneInput
@@ -102,6 +106,11 @@ static void replays_maps(void)
 	replay("maps", fuzz_maps);
 }
 
+static void replays_memory(void)
+{
+	replay("memory", fuzz_memory_of);
+}
+
 static void replays_meta(void)
 {
 	replay("meta", fuzz_meta);
@@ -129,6 +138,7 @@ int main(void)
 		{ "gzip's corpus does no harm", replays_gzip },
 		{ "the hits' corpus does no harm", replays_hitscan },
 		{ "the maps' corpus does no harm", replays_maps },
+		{ "a dead process's memory does no harm", replays_memory },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
 		{ "the reason's corpus does no harm", replays_reason },

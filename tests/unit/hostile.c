@@ -1,34 +1,18 @@
 /* What the helper looks for in a dead process's memory, in memory that is
  * hostile: words that point into it, almost right structures, at random and
- * with one word of a good one changed. The memory is a sparse file, read at
- * addresses as /proc/PID/mem is. */
-#include <elf.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
+ * with one word of a good one changed. */
+#define LLVMFuzzerTestOneInput look_at_all
+#include "../fuzz/memory.c"
 
-#include "../../include/epitaph.h"
-#include "../../shim/helper/crash.h"
 #include "test.h"
 
 enum {
-	BASE = 0x10000,
-	SIZE = 0x8000,
-	WORDS = SIZE / 8,
+	WORDS = REMAINS_SIZE / 8,
 	SEEDS = 100,
 };
 
-/* Of the made-up process. */
+/* The made-up memory. */
 static uint64_t words[WORDS];
-static struct crash_record record;
-static int memory = -1;
-
-static const char maps_format[] =
-	"00010000-00012000 r-xp 00000000 08:01 7  /prog\n"
-	"00012000-00014000 r--p 00002000 08:01 7  /prog\n"
-	"00014000-00016000 rw-p 00004000 08:01 7  /prog\n"
-	"00016000-00018000 rw-p 00000000 00:00 0  [stack]\n";
 
 static uint64_t random_state;
 
@@ -50,80 +34,24 @@ static uint64_t tempting(void)
 	};
 
 	if (next_random() % 4)
-		return BASE + next_random() % SIZE / 8 * 8;
+		return REMAINS_BASE + next_random() % REMAINS_SIZE / 8 * 8;
 	return values[next_random() % (sizeof(values) / sizeof(*values))];
-}
-
-static void write_memory(void)
-{
-	if (pwrite(memory, words, sizeof(words), BASE) != sizeof(words))
-		exit(1);
-}
-
-static void look_at_all(void)
-{
-	struct crash crash = { .mem = memory, .maps_fd = -1, .proc = -1,
-			       .record = &record };
-	struct frame frames[6] = { { .pc = 0x10100 }, { .pc = 0x10800 } };
-	struct thread thread = { .crashed = true, .frames = frames,
-				 .nframes = 6 };
-	struct module module = { .path = "/lib/libc.so.6", .base = BASE,
-				 .size = SIZE };
-	struct report report;
-
-	write_memory();
-	CHECK(report_init(&report, NULL));
-	crash.maps_text = strdup(maps_format);
-	crash.maps_whole = strdup(maps_format);
-	CHECK(maps_parse(crash.maps_text, sizeof(maps_format) - 1,
-			 &crash.maps, NULL));
-	thread.registers.valid = 1u << R_RSP;
-	thread.registers.value[R_RSP] = 0x16000;
-	report.threads = &thread;
-	report.nthreads = 1;
-	report.modules = &module;
-	report.nmodules = 1;
-	report.signal = SIGABRT;
-	crash_message(&crash, &report);
-	crash_exception(&crash, &report);
-	crash_panic(&crash, &report);
-	crash_notes(&crash, &report);
-	maps_free(&crash.maps);
-	free(crash.maps_text);
-	crash.maps_text = NULL;
-	CHECK(crash_guess_maps(&crash, NULL));
-	maps_free(&crash.maps);
-	free(crash.maps_text);
-	free(crash.maps_whole);
-	report_free(&report);
-}
-
-static void start(void)
-{
-	if (memory < 0)
-		memory = memfd_create("memory", 0);
-	memset(words, 0, sizeof(words));
-	memset(&record, 0, sizeof(record));
-	record.fs_base = 0x15000;
-	record.board = 0x14000;
-	record.auxv = 0x17000;
-	record.main_stack_end = 0x17800;
 }
 
 static void survives_tempting_words(void)
 {
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		start();
 		random_state = seed * 0x9e3779b97f4a7c15;
 		for (size_t i = 0; i < WORDS; i++)
 			words[i] = tempting();
-		look_at_all();
+		look_at_all((const uint8_t *)words, sizeof(words));
 	}
+	CHECK(true);
 }
 
 static uint64_t *at(uint64_t address)
 {
-	return &words[(address - BASE) / 8];
+	return &words[(address - REMAINS_BASE) / 8];
 }
 
 static void put_text(uint64_t address, const char *text)
@@ -134,50 +62,47 @@ static void put_text(uint64_t address, const char *text)
 /* An uncaught std::runtime_error, as libstdc++ leaves it. */
 static void make_exception(void)
 {
-	start();
-	*at(0x15008) = 0x15800; /* the TCB's vector of blocks */
-	*at(0x157f0) = 1;
-	*at(0x15810) = 0x14f00;
-	*at(0x14f00) = 0x16800; /* caughtExceptions */
-	*at(0x16800) = 0x12000; /* its type, */
-	*at(0x16850) = 0x474e5543432b2b00;
-	*at(0x16870) = 0x12200; /* and the object: vtable and text */
-	*at(0x16878) = 0x16a18;
-	*at(0x12000) = 0x12110;
-	*at(0x12008) = 0x12300;
-	*at(0x12010) = 0x12040; /* its base class */
-	put_text(0x12300, "St13runtime_error");
-	*at(0x12040) = 0x12110;
-	*at(0x12048) = 0x12340;
-	put_text(0x12340, "St9exception");
-	*at(0x12108) = 0x12180;
-	*at(0x12188) = 0x12380;
-	put_text(0x12380, "N10__cxxabiv120__si_class_type_infoE");
-	*at(0x12210) = 0x10200; /* what(): mov 8(%rdi),%rax; ret */
+	memset(words, 0, sizeof(words));
+	*at(REMAINS_TCB + 8) = 0x12c00; /* the vector of blocks */
+	*at(0x12bf0) = 1;
+	*at(0x12c10) = 0x12000;
+	*at(0x12000) = 0x13800; /* caughtExceptions */
+	*at(0x13800) = 0x11000; /* its type, */
+	*at(0x13850) = 0x474e5543432b2b00;
+	*at(0x13870) = 0x11200; /* and the object: vtable and text */
+	*at(0x13878) = 0x13a18;
+	*at(0x11000) = 0x11110;
+	*at(0x11008) = 0x11300;
+	*at(0x11010) = 0x11040; /* its base class */
+	put_text(0x11300, "St13runtime_error");
+	*at(0x11040) = 0x11110;
+	*at(0x11048) = 0x11340;
+	put_text(0x11340, "St9exception");
+	*at(0x11108) = 0x11180;
+	*at(0x11188) = 0x11380;
+	put_text(0x11380, "N10__cxxabiv120__si_class_type_infoE");
+	*at(0x11210) = 0x10200; /* what(): mov 8(%rdi),%rax; ret */
 	*at(0x10200) = 0xc308478b48;
-	*at(0x16a00) = 8;
-	*at(0x16a08) = 8;
-	put_text(0x16a18, "it broke");
+	*at(0x13a00) = 8;
+	*at(0x13a08) = 8;
+	put_text(0x13a18, "it broke");
 }
 
 static const char *message_of_exception(struct report *report)
 {
-	struct crash crash = { .mem = memory, .maps_fd = -1, .proc = -1,
-			       .record = &record };
+	static int memory = -1;
 	struct thread thread = { .crashed = true };
 	const char *message;
+	struct crash crash;
 
-	write_memory();
+	if (memory < 0)
+		memory = memfd_create("memory", 0);
+	open_remains(&crash, memory, (const uint8_t *)words, sizeof(words));
 	CHECK(report_init(report, NULL));
-	crash.maps_text = strdup(maps_format);
-	crash.maps_whole = crash.maps_text;
-	CHECK(maps_parse(crash.maps_text, sizeof(maps_format) - 1,
-			 &crash.maps, NULL));
 	report->threads = &thread;
 	report->nthreads = 1;
 	message = crash_exception(&crash, report);
-	maps_free(&crash.maps);
-	free(crash.maps_text);
+	close_remains(&crash);
 	return message;
 }
 
@@ -195,7 +120,7 @@ static void reads_an_exception(void)
 /* With any word of it changed it says what is there, or less, not more. */
 static void says_nothing_that_is_not_there(void)
 {
-	static const uint64_t values[] = { 0, 1, UINT64_MAX, 0x15ff8,
+	static const uint64_t values[] = { 0, 1, UINT64_MAX, 0x12ff8,
 					   0x4141414141414141 };
 
 	for (size_t i = 0; i < WORDS; i++) {
