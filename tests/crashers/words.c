@@ -2,7 +2,6 @@
  * a function of its own, or is called from one, so that frames are known. */
 #include <stdint.h>
 #include <stddef.h>
-#include <assert.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -214,46 +213,6 @@ DEATH bad_opcode(void)
 	__asm__ volatile(".byte 0x06"); /* push es, gone since x86-64 */
 }
 
-/* What libc has a last word for. */
-DEATH fail_assert(void)
-{
-	assert(zero && "the words say so");
-}
-
-DEATH free_twice(void)
-{
-	void *volatile at = malloc(24);
-
-	free(at);
-	free(at);
-}
-
-DEATH free_wild(void)
-{
-	char *volatile at = data + 8;
-
-	free(at);
-}
-
-void *__memcpy_chk(void *to, const void *from, size_t len, size_t room);
-
-DEATH fortify(void)
-{
-	char room[8];
-	volatile size_t len = 16;
-
-	__memcpy_chk(room, constant, len, sizeof(room));
-	zero = room[0];
-}
-
-void __stack_chk_fail(void);
-
-/* As the end of a function does that finds its canary changed. */
-DEATH smash(void)
-{
-	__stack_chk_fail();
-}
-
 DEATH breakpoint(void)
 {
 	__asm__ volatile("int3");
@@ -461,12 +420,8 @@ static const struct {
 	{ "divide-memory", divide_memory },
 	{ "divide-overflow", divide_overflow },
 	{ "divide-register", divide_register },
-	{ "fail-assert", fail_assert },
 	{ "first-byte", first_byte },
 	{ "forbidden-call", forbidden_call },
-	{ "fortify", fortify },
-	{ "free-twice", free_twice },
-	{ "free-wild", free_wild },
 	{ "in-archive", in_archive },
 	{ "jump-data", jump_data },
 	{ "jump-heap", jump_heap },
@@ -487,7 +442,6 @@ static const struct {
 	{ "read-wild", read_wild },
 	{ "return-wild", return_wild },
 	{ "secret", secret },
-	{ "smash", smash },
 	{ "trap", trap },
 	{ "wait", wait_signal },
 	{ "write-code", write_code },

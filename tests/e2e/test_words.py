@@ -95,33 +95,6 @@ def test_reasons():
             assert first in names, f"{name}: {names[-5:]}"
 
 
-# What libc says before it aborts; the function that it was called from.
-LAST_WORDS = {
-    "fail-assert": (r'words: .*words\.c:\d+: fail_assert: Assertion `zero && '
-                    r'"the words say so"\' failed\.', "fail_assert"),
-    "fortify": (r"\*\*\* buffer overflow detected \*\*\*: terminated",
-                "fortify"),
-    "free-twice": (r"free\(\): double free detected in tcache 2",
-                   "free_twice"),
-    "free-wild": (r"(free|munmap_chunk)\(\): invalid \w+", "free_wild"),
-    "smash": (r"\*\*\* stack smashing detected \*\*\*: terminated",
-              "smash"),
-}
-
-
-def test_last_words():
-    """What libc says before it aborts is the report's message, and printed"""
-    for name, (words, function) in LAST_WORDS.items():
-        outcome = lib.run_under_shim([WORDS, name])
-        assert outcome.signal == signal.SIGABRT, f"{name}: {outcome}"
-        symbolized = lib.symbolize(outcome.report)
-        assert re.fullmatch(words, symbolized["message"]), \
-            f"{name}: {symbolized['message']}"
-        assert symbolized["message"] in outcome.stderr.decode(), name
-        names = lib.functions(lib.crashed_thread(symbolized))
-        assert function in names, f"{name}: {names}"
-
-
 def test_no_address():
     """A fault that has no address is not given one"""
     for name in ("read-wild", "privileged", "misaligned-vector"):
