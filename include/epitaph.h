@@ -63,7 +63,7 @@ struct epitaph_board {
 };
 
 /* The shim's board, or NULL without a shim. */
-static __inline__ struct epitaph_board *epitaph_board(void)
+static __inline__ struct epitaph_board *epitaph_find(void)
 {
 	static struct epitaph_board *found;
 	static int asked;
@@ -161,7 +161,7 @@ epitaph_claim(struct epitaph_board *board, const char *key)
 /* Let reports say that KEY is VALUE, from now on. */
 static __inline__ void epitaph_set(const char *key, const char *value)
 {
-	struct epitaph_board *board = epitaph_board();
+	struct epitaph_board *board = epitaph_find();
 	struct epitaph_note *note;
 	uint64_t stamp;
 
@@ -181,7 +181,7 @@ static __inline__ void epitaph_set(const char *key, const char *value)
 /* Let reports say nothing of KEY any more. */
 static __inline__ void epitaph_remove(const char *key)
 {
-	struct epitaph_board *board = epitaph_board();
+	struct epitaph_board *board = epitaph_find();
 
 	if (board && key)
 		epitaph_clear(board, key, UINT64_MAX);
@@ -190,7 +190,7 @@ static __inline__ void epitaph_remove(const char *key)
 /* Add TEXT to the things that happened, of which reports show the last. */
 static __inline__ void epitaph_breadcrumb(const char *text)
 {
-	struct epitaph_board *board = epitaph_board();
+	struct epitaph_board *board = epitaph_find();
 	struct epitaph_crumb *crumb;
 	uint64_t ticket, old;
 	unsigned tries;

@@ -9,7 +9,8 @@ import lib
 
 SOURCE = lib.ROOT / "tests/crashers/annotated.c"
 INCLUDE = f"-I{lib.ROOT / 'include'}"
-STRICT = ["-Wall", "-Wextra", "-Werror", "-pthread", INCLUDE]
+STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
+          "-pthread", INCLUDE]
 
 # Each links nothing of Epitaph.
 WAYS = {
