@@ -392,19 +392,40 @@ static const char *say_exception(struct crash *crash, struct report *report,
 	return say(report, name, what);
 }
 
-/* Whether the runtime is giving up. Where an exception meets a noexcept, it is
- * the personality routine that does so, which runs no other code of the
- * program. A program that holds the runtime itself exports neither, but its
- * handler speaks of it. */
+/* Whether the runtime is giving up: in these functions it runs no code of the
+ * program but terminate handlers. Where an exception meets a noexcept, it is
+ * the personality routine that gives up. */
 static bool is_terminating(struct crash *crash, const struct report *report)
 {
+	static const char *const names[] = {
+		"_ZSt9terminatev", "__cxa_throw", "__gxx_personality_v0",
+		"__cxa_rethrow", "_ZSt17rethrow_exceptionSt13exception_ptr",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (is_running(crash, report, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a program that holds the runtime itself, and so exports none of those
+ * names, is in the runtime's own terminate handler: that is known by what it
+ * says. */
+static bool is_in_handler(struct crash *crash, const struct report *report)
+{
 	static const char *const words[] = { "terminate called ",
-					     "  what():  ", "terminating " };
+					     "  what():  ",
+					     "terminating with %s " };
 	const struct thread *thread = &report->threads[0];
 
-	if (is_running(crash, report, "_ZSt9terminatev") ||
-	    is_running(crash, report, "__gxx_personality_v0"))
-		return true;
+	for (size_t i = 0; i < report->nmodules; i++) {
+		const char *path = report->modules[i].path;
+
+		if (path && (strstr(path, "/libstdc++.so") ||
+			     strstr(path, "/libc++abi.so")))
+			return false;
+	}
 	for (size_t i = 0; i < 3 * MAX_FRAMES_SEEN; i++) {
 		size_t at = i / 3;
 
@@ -416,21 +437,20 @@ static bool is_terminating(struct crash *crash, const struct report *report)
 }
 
 /* An exception whose handler calls abort() is caught, and not why the program
- * dies. That is one for which no catch clause was chosen (0), which does
- * without symbols, or which is there while the runtime gives up. */
+ * dies. That is one for which no catch clause was chosen (0), or which is there
+ * while the runtime gives up. */
 const char *crash_exception(struct crash *crash, struct report *report)
 {
 	struct exception e;
-	bool found;
+	bool found, terminates;
 
 	if (is_running(crash, report, "__cxa_pure_virtual"))
 		return "pure virtual method called";
 	found = find_exception(crash, &e);
-	if (found && crash_read_u32(crash, e.header +
-				    (uint64_t)HEADER_SWITCH_VALUE) == 0)
+	terminates = is_terminating(crash, report);
+	if (found && (terminates || is_in_handler(crash, report) ||
+		      crash_read_u32(crash, e.header +
+				     (uint64_t)HEADER_SWITCH_VALUE) == 0))
 		return say_exception(crash, report, &e);
-	if (!is_terminating(crash, report))
-		return NULL;
-	return found ? say_exception(crash, report, &e)
-		     : "std::terminate() was called";
+	return terminates ? "std::terminate() was called" : NULL;
 }
