@@ -155,7 +155,7 @@ DEATH past_end(void)
 	int fd = mkstemp(name);
 	volatile char *at;
 
-	if (fd < 0 || ftruncate(fd, 100))
+	if (fd < 0 || ftruncate(fd, 100) || unlink(name))
 		exit(97);
 	at = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
 	zero = at[PAGE];
@@ -456,5 +456,8 @@ int main(int argc, char **argv)
 		if (argc > 1 && strcmp(argv[1], deaths[i].name) == 0)
 			deaths[i].death();
 	}
+	fprintf(stderr, "usage: words NAME [ARGUMENT]; NAME is one of:\n");
+	for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++)
+		fprintf(stderr, "  %s\n", deaths[i].name);
 	return 2;
 }

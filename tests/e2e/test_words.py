@@ -50,7 +50,7 @@ DEATHS = {
     "overflow-wide": ("SIGSEGV", r"stack overflow at 0x\w+",
                       ["recurse_wide"]),
     "past-end": ("SIGBUS", r"access past the end of mapped file "
-                 r"\S+/past-end\.\w+ at 0x\w+000", ["past_end"]),
+                 r"\S+/past-end\.\w+ \(deleted\) at 0x\w+000", ["past_end"]),
     "port": ("SIGSEGV", "privileged instruction out", ["port"]),
     "privileged": ("SIGSEGV", "privileged instruction cli", ["privileged"]),
     "read-guarded": ("SIGSEGV", "read from protected mapping anonymous "
