@@ -18,13 +18,35 @@ REAL(real_quick_exit, "quick_exit");
 REAL(real__exit, "_exit");
 REAL(real__Exit, "_Exit");
 
+static bool is_on(const stack_t *stack, uintptr_t address)
+{
+	return address - (uintptr_t)stack->ss_sp < stack->ss_size;
+}
+
+/* Whether the handler for FAULT has been left after all, although its frame is
+ * whole: what the kernel blocked for it is blocked no more, or it was on
+ * another stack. A report of a program that ends well would be worse than none
+ * of one that does not. */
+static bool is_left(const struct first_fault *fault)
+{
+	const ucontext_t *context = (const void *)(uintptr_t)fault->context;
+	uint64_t mask = 0;
+
+	if (is_on(&context->uc_stack, fault->context) &&
+	    !is_on(&context->uc_stack, (uintptr_t)__builtin_frame_address(0)))
+		return true;
+	sys4(rt_sigprocmask, SIG_BLOCK, NULL, &mask, KERNEL_SIGSET);
+	return fault->blocked && !fault->opened &&
+	       !(mask & 1ull << (fault->signal - 1));
+}
+
 /* What was sent by others may be how they ask a program to end. */
 void end_in_handler(void)
 {
 	struct first_fault *fault = zone.ready ? fault_handled() : NULL;
 	siginfo_t *si;
 
-	if (!fault)
+	if (!fault || is_left(fault))
 		return;
 	si = (siginfo_t *)(void *)fault->siginfo;
 	if (si->si_code <= 0 && si->si_pid != (int32_t)sys0(getpid))

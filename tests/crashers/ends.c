@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define CASE __attribute__((noinline, noclone)) static void
@@ -244,6 +245,44 @@ CASE leaves_later(void)
 	exit(6);
 }
 
+static void step_over(int sig, siginfo_t *si, void *context)
+{
+	(void)sig, (void)si;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 3;
+}
+
+static struct {
+	char below[131072], above[65536];
+} stacks __attribute__((aligned(4096)));
+
+/* A frame that lies whole on another stack, right above this one. */
+static void *fault_and_leave(void *unused)
+{
+	stack_t stack = { .ss_sp = stacks.above,
+			  .ss_size = sizeof(stacks.above) };
+
+	if (sigaltstack(&stack, NULL))
+		exit(98);
+	__asm__ volatile("movb $1, (%0)" : : "a"(low) : "memory");
+	exit(6);
+	return unused;
+}
+
+CASE leaves_below(void)
+{
+	struct sigaction action = { .sa_sigaction = step_over,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK |
+						SA_NODEFER };
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	sigaction(SIGSEGV, &action, NULL);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstack(&attributes, stacks.below, sizeof(stacks.below));
+	pthread_create(&thread, &attributes, fault_and_leave, NULL);
+	pthread_join(thread, NULL);
+}
+
 CASE aborted_leaves(void)
 {
 	signal(SIGABRT, leave);
@@ -269,6 +308,7 @@ static const struct {
 	{ "handler-leaves", handler_leaves },
 	{ "handler-leaves-by-c", handler_leaves_by_c },
 	{ "handler-leaves-by-number", handler_leaves_by_number },
+	{ "leaves-below", leaves_below },
 	{ "leaves-later", leaves_later },
 	{ "thread-leaves", thread_leaves },
 };

@@ -12,6 +12,7 @@ ENDS = lib.CRASHERS / "ends"
 FILTERED = lib.CRASHERS / "filtered"
 HANDLERS = lib.CRASHERS / "handlers"
 MASKS = lib.CRASHERS / "masks"
+MENU = lib.CRASHERS / "menu"
 THREADS = lib.CRASHERS / "threads"
 
 
@@ -225,6 +226,57 @@ def test_exit_in_handler():
     shim = same(ENDS, "aborted-leaves", reports=1)
     assert lib.symbolize(shim.report)["signal"]["name"] == "SIGABRT"
     assert same_life(ENDS, "leaves-later").exit == 6
+    assert same_life(ENDS, "leaves-below").exit == 6
+
+
+@lib.deadline(200)
+def test_musl():
+    """The ends of a program that is linked with musl are reported as well"""
+    lib.need("musl-gcc")
+    program = compiled("ends", (lib.ROOT / "tests/crashers/ends.c").read_text(),
+                       "-D_GNU_SOURCE", compiler="musl-gcc")
+    for name in ("abort-ignored", "abort-returns", "fault-aborts"):
+        assert same(program, name).report, name
+    for name in ("handler-leaves", "handler-exits", "thread-leaves"):
+        assert same(program, name, reports=1).report, name
+    for name in ("abort-jumped", "leaves-later", "leaves-below"):
+        same_life(program, name)
+
+
+@lib.deadline(200)
+def test_other_preloads():
+    """Another preloaded library is left its work, before us or behind us"""
+    handler = compiled("libhandler.so", """
+        #include <signal.h>
+        #include <string.h>
+        #include <unistd.h>
+        static void say(int sig)
+        {
+            if (write(1, "handler\\n", 8) == 8)
+                signal(sig, SIG_DFL);
+            raise(sig);
+        }
+        __attribute__((constructor)) static void install(void)
+        {
+            struct sigaction action;
+            memset(&action, 0, sizeof(action));
+            action.sa_handler = say;
+            sigaction(SIGSEGV, &action, 0);
+        }""", "-shared", "-fPIC")
+    others = [handler] + [path for name in ("jemalloc", "tcmalloc_minimal")
+                          for path in pathlib.Path(
+                              "/usr/lib/x86_64-linux-gnu").glob(
+                                  f"lib{name}.so.?")]
+    for other in others:
+        plain = lib.run_plain([MENU, "null-write", "3"],
+                              {"LD_PRELOAD": other})
+        for both in (f"{lib.SHIM}:{other}", f"{other}:{lib.SHIM}"):
+            shim = lib.run_under_shim([MENU, "null-write", "3"],
+                                      {"LD_PRELOAD": both})
+            assert (shim.status, shim.stdout) == \
+                (plain.status, plain.stdout), f"{both}: {shim}"
+            symbolized = lib.symbolize(shim.report)
+            assert symbolized["signal"]["address"] == "0x10", both
 
 
 @lib.deadline(300)
