@@ -52,6 +52,7 @@ PROC_SRCS = \
 	lib/proc/stop.c
 
 SPOOL_SRCS = \
+	lib/spool/budget.c \
 	lib/spool/http.c \
 	lib/spool/ship.c \
 	lib/spool/spool.c
@@ -59,10 +60,12 @@ SPOOL_SRCS = \
 # The signal zone: own flags, and scripts/check-zone proves what it may do.
 ZONE_SRCS = \
 	shim/signal/arch_x86_64.c \
+	shim/signal/budget.c \
 	shim/signal/capture.c \
 	shim/signal/dispatch.c \
 	shim/signal/frame_x86_64.c \
 	shim/signal/handler.c \
+	shim/signal/maps.c \
 	shim/signal/mem.c \
 	shim/signal/raw.c \
 	shim/signal/release.c \

@@ -111,6 +111,8 @@ static bool read_auxv(const Elf64_auxv_t *auxv)
 			~(uint32_t)(ZONE_PAGE - 1);
 	zone.record.auxv_len = (uint64_t)(uintptr_t)(auxv + 1) -
 			       zone.record.auxv;
+	zone.headers = phdr;
+	zone.nheaders = phnum;
 	resolve_init(phdr, phnum);
 	return !secure;
 }

@@ -2,6 +2,7 @@
  * with nothing of libc. */
 #include "settings.h"
 
+#include "../lib/spool/slots.h"
 #include "resolve.h"
 #include "signal/zone.h"
 
@@ -102,6 +103,8 @@ static void read_number(const char *entry)
 	else if ((value = value_of(entry, "EPITAPH_DEADLINE_MS")))
 		SETTINGS->deadline_ms =
 			(uint32_t)number_of(value, DEADLINE_MS_DEFAULT);
+	else if ((value = value_of(entry, "EPITAPH_BUDGET")))
+		SETTINGS->budget = (uint32_t)number_of(value, SLOTS_DEFAULT);
 	else if ((value = value_of(entry, "EPITAPH_SANITIZE")))
 		SETTINGS->sanitize = is_on(value);
 	else if ((value = value_of(entry, "EPITAPH_STDERR")))
@@ -144,6 +147,7 @@ bool settings_read(char **environment)
 	SETTINGS->spool_max = SPOOL_MAX_DEFAULT;
 	SETTINGS->stack_bytes = -1;
 	SETTINGS->threads = THREADS_DEFAULT;
+	SETTINGS->budget = SLOTS_DEFAULT;
 	SETTINGS->deadline_ms = DEADLINE_MS_DEFAULT;
 	for (char **entry = environment; entry && *entry; entry++) {
 		const char *value = value_of(*entry, "EPITAPH_DISABLE");

@@ -61,10 +61,22 @@ static void set_build_id(json_t *object, const struct report *report)
 	}
 }
 
+/* HIT, which goes, as text. */
+static bool put_json(json_t *hit, struct writer *out)
+{
+	char *text = json_dumps(hit, JSON_COMPACT);
+
+	json_decref(hit);
+	if (!text)
+		return false;
+	writer_bytes(out, text, strlen(text));
+	free(text);
+	return !out->bad;
+}
+
 bool ship_hit_json(const struct report *report, struct writer *out)
 {
 	json_t *hit = json_object();
-	char *text;
 
 	set_text(hit, "id", report->id);
 	set_text(hit, "fingerprint", report->exact);
@@ -76,13 +88,30 @@ bool ship_hit_json(const struct report *report, struct writer *out)
 	set_text(hit, "release", report->release);
 	set_tags(hit, report);
 	json_object_set_new(hit, "count", json_integer(1));
-	text = json_dumps(hit, JSON_COMPACT);
-	json_decref(hit);
-	if (!text)
+	return put_json(hit, out);
+}
+
+bool ship_counted_json(const char *kept, size_t len, const char *id,
+		       int64_t time_ms, uint32_t count, struct writer *out)
+{
+	static const char *const told[] = { "fingerprint", "signal", "exe",
+					    "build_id",    "host",   "release",
+					    "tags" };
+	json_t *from = json_loadb(kept, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *hit = json_object();
+
+	if (!json_is_string(json_object_get(from, "fingerprint"))) {
+		json_decref(from);
+		json_decref(hit);
 		return false;
-	writer_bytes(out, text, strlen(text));
-	free(text);
-	return !out->bad;
+	}
+	for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
+		json_object_set(hit, told[i], json_object_get(from, told[i]));
+	json_decref(from);
+	set_text(hit, "id", id);
+	set_time(hit, time_ms);
+	json_object_set_new(hit, "count", json_integer(count));
+	return put_json(hit, out);
 }
 
 /* What a status means for a report that was sent. */
@@ -121,25 +150,40 @@ static bool is_wanted(const struct response *response, const char *id)
 	return wanted;
 }
 
+enum ship_outcome ship_hit(const struct shipper *shipper, const void *json,
+			   size_t len, const char *id, bool *wanted_out,
+			   struct error *err)
+{
+	struct response *response = calloc(1, sizeof(*response));
+	enum ship_outcome outcome = SHIP_LATER;
+
+	*wanted_out = false;
+	if (!response) {
+		fail(err, ERR_NO_MEMORY, "hit: out of memory");
+	} else if (shipper->post(shipper->context, "/api/v1/hits",
+				 "application/json", NULL, shipper->token,
+				 json, len, response, err)) {
+		outcome = outcome_of(response, "hit", err);
+		*wanted_out = is_wanted(response, id);
+	}
+	free(response);
+	return outcome;
+}
+
 static enum ship_outcome post_hit(const struct shipper *shipper,
 				  const struct report *report,
 				  bool *wanted_out, struct error *err)
 {
-	struct response *response = calloc(1, sizeof(*response));
 	enum ship_outcome outcome = SHIP_LATER;
 	struct writer body;
 
 	writer_init(&body, SHIP_MAX_RESPONSE);
-	if (!response || !ship_hit_json(report, &body)) {
+	if (!ship_hit_json(report, &body))
 		fail(err, ERR_NO_MEMORY, "hit: out of memory");
-	} else if (shipper->post(shipper->context, "/api/v1/hits",
-				 "application/json", NULL, shipper->token,
-				 body.bytes, body.len, response, err)) {
-		outcome = outcome_of(response, "hit", err);
-		*wanted_out = is_wanted(response, report->id);
-	}
+	else
+		outcome = ship_hit(shipper, body.bytes, body.len, report->id,
+				   wanted_out, err);
 	writer_fini(&body);
-	free(response);
 	return outcome;
 }
 

@@ -42,6 +42,17 @@ enum ship_outcome {
 	SHIP_LATER,   /* not reachable, or not now: keep it */
 };
 
+/* The same for COUNT crashes of which only what KEPT says is known, the hit of
+ * a report that was like them: under ID, at TIME_MS. False where KEPT is none;
+ * nobody vouches for it. */
+bool ship_counted_json(const char *kept, size_t len, const char *id,
+		       int64_t time_ms, uint32_t count, struct writer *out);
+
+/* Post the hit JSON, of id ID; *WANTED_OUT: the collector asks for its body. */
+enum ship_outcome ship_hit(const struct shipper *shipper, const void *json,
+			   size_t len, const char *id, bool *wanted_out,
+			   struct error *err);
+
 /* Ship the report in GZ (a gzipped minidump). ERR says why where the outcome
  * is not SHIP_DONE. *SENT_BODY_OUT (or NULL): whether the body went. */
 enum ship_outcome ship_report(const struct shipper *shipper, const void *gz,

@@ -19,6 +19,7 @@
 #include "../../lib/report/clock.h"
 #include "../../lib/report/gzip.h"
 #include "../../lib/report/minidump.h"
+#include "../../lib/spool/budget.h"
 #include "../../lib/spool/http.h"
 #include "../../lib/spool/ship.h"
 #include "../../lib/spool/spool.h"
@@ -121,6 +122,16 @@ static bool open_spool(const struct crash_settings *settings,
 	return spool_open(&where, spool_out, err);
 }
 
+/* Crashes that will only be counted are of this report's kind: in the name of
+ * UID, who crashed. */
+static void keep_hit(const struct crash_record *record, uint32_t uid,
+		     const struct report *report, struct spool *spool)
+{
+	if (record->budget_key && record->budget_keep)
+		budget_keep(spool, uid, record->budget_slot,
+			    record->budget_key, report);
+}
+
 /* Our own report first, from memory; then what earlier crashes left. */
 static void ship(const struct crash_settings *settings,
 		 const struct report *report, const struct writer *gz,
@@ -128,6 +139,7 @@ static void ship(const struct crash_settings *settings,
 {
 	enum ship_outcome outcome;
 	struct ship_count count;
+	struct budget_count counted;
 	struct error err = { 0 };
 	struct http http;
 	struct shipper shipper = {
@@ -144,7 +156,8 @@ static void ship(const struct crash_settings *settings,
 		spool_remove(spool, report->id);
 	else if (outcome == SHIP_REFUSED)
 		spool_refuse(spool, report->id);
-	if (outcome != SHIP_LATER)
+	if (outcome != SHIP_LATER &&
+	    budget_ship(&shipper, spool, http.deadline_ms, &counted, &err))
 		ship_spool(&shipper, spool, OLDER_REPORTS, http.deadline_ms,
 			   &count, &err);
 	http_close(&http);
@@ -224,10 +237,12 @@ static bool finish_raw(struct spool *spool, const char *id,
 	struct writer gz;
 
 	writer_init(&gz, MAX_REPORT_BYTES);
-	return report_init(&report, err) &&
-	       make_from_raw(&crash, spool, id, &report, &gz, err) &&
-	       store(spool, &report, &gz, crash.record->settings.spool_max,
-		     err);
+	if (!report_init(&report, err) ||
+	    !make_from_raw(&crash, spool, id, &report, &gz, err) ||
+	    !store(spool, &report, &gz, crash.record->settings.spool_max, err))
+		return false;
+	keep_hit(crash.record, crash.record->uid, &report, spool);
+	return true;
 }
 
 /* What tier 4 has left before us, now that our own work is done: should that
@@ -271,6 +286,8 @@ static bool report_crash(struct crash *crash, uint64_t address,
 	}
 	stored = stored && made &&
 		 store(&spool, &report, &gz, settings->spool_max, err);
+	if (stored) /* before a namespace that ends with its process 1 */
+		keep_hit(crash->record, geteuid(), &report, &spool);
 	report_progress(stored ? HELPER_DURABLE : HELPER_FAILED);
 	setsid();
 	if (stored) {

@@ -21,7 +21,8 @@
 
 /* Calls that are allowed whatever their arguments are. */
 static const uint32_t allowed[] = {
-	SYS_pread64, SYS_process_vm_readv, SYS_read, SYS_write, SYS_close,
+	SYS_pread64, SYS_process_vm_readv, SYS_read, SYS_write, SYS_pwrite64,
+	SYS_close,
 	SYS_openat, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_clock_gettime, SYS_newfstatat, SYS_fstat, SYS_lseek,
 	SYS_getdents64, SYS_fsync, SYS_fdatasync, SYS_sync_file_range,

@@ -11,7 +11,7 @@
 #define RECORD_MAGIC 0x3144524350455045ull /* "EPEPCRD1" */
 
 enum {
-	RECORD_VERSION = 2,
+	RECORD_VERSION = 3,
 	RECORD_THREADS = 4096, /* as MAX_THREADS of a report */
 	RECORD_XSTATE = 16384, /* 11,008 with AMX */
 	RECORD_GREGS = 23,     /* gregset_t of x86-64 */
@@ -29,6 +29,7 @@ struct crash_settings {
 	uint32_t sanitize;
 	uint32_t to_stderr;
 	uint32_t capture_first;
+	uint32_t budget; /* reports of one kind of crash in a minute; 0: all */
 	char helper[1024];
 	char home[512];
 	char state_home[512];
@@ -86,6 +87,9 @@ struct crash_record {
 	char tier_reason[RECORD_REASON];
 	uint32_t tier;
 	uint32_t late; /* 1: the process waits for the report to be durable */
+	uint32_t budget_slot; /* where its kind is counted, */
+	uint64_t budget_key;  /* and what that is; 0: it is not counted */
+	uint32_t budget_keep; /* 1: the slot wants what the hit will say */
 	struct crash_settings settings;
 	char exe[1024];
 	uint32_t nthreads;

@@ -10,7 +10,7 @@
 
 enum {
 	SIGNAL_BUDGET_MS = 100, /* for threads to answer a signal */
-	WITNESSES = 5,          /* at most, one after the other */
+	WITNESSES = 6,          /* at most, one after the other */
 	SLICE_NS = 100000,
 	SCHED_ATTR_BYTES = 48,
 };
@@ -225,7 +225,7 @@ static bool await_witness(int64_t deadline_ns)
 /* What a witness is to leave out after one has died at STEP. */
 static enum plan lesser_plan(enum plan plan, enum step step)
 {
-	if (step == STEP_PROBE)
+	if (step == STEP_PROBE || step == STEP_BUDGET)
 		return plan;
 	if (step == STEP_HELPER || plan == PLAN_ALONE)
 		return PLAN_RAW;
@@ -239,6 +239,7 @@ static const char *plan_reason(enum step step)
 	case STEP_PROBE: return "a filter kills for what we need";
 	case STEP_PTRACE: return "witness died of ptrace";
 	case STEP_SIGNALS: return "witness died waiting for threads";
+	case STEP_BUDGET: return "witness died counting";
 	case STEP_HELPER: return "witness died at the helper";
 	}
 	return "witness died";
@@ -283,7 +284,7 @@ static void write_line(void)
 {
 	struct crash_record *record = &zone.record;
 	struct pollfd output = { .fd = 2, .events = POLLOUT };
-	bool lost = atomic_load(&zone.verdict) == VERDICT_LOST;
+	uint32_t verdict = atomic_load(&zone.verdict);
 	char line[240];
 	const char *end = line + sizeof(line);
 	char *at = put_text(line, end, "epitaph: pid ");
@@ -293,8 +294,14 @@ static void write_line(void)
 				       ? " ends after signal "
 				       : " died of signal ");
 	at = put_number(at, end, (uint64_t)record->death_signal);
-	at = put_text(at, end, lost ? ", no report: " : ", report ");
-	at = put_text(at, end, lost ? record->tier_reason : record->id);
+	if (verdict == VERDICT_LOST)
+		at = put_text(put_text(at, end, ", no report: "), end,
+			      record->tier_reason);
+	else if (verdict == VERDICT_COUNTED)
+		at = put_text(at, end, ", counted: it has had its reports of "
+				       "this minute");
+	else
+		at = put_text(put_text(at, end, ", report "), end, record->id);
 	at = put_text(at, end, "\n");
 	if (sys3(poll, &output, 1, 0) == 1 && (output.revents & POLLOUT))
 		sys3(write, 2, line, at - line);
@@ -306,8 +313,10 @@ static void write_record(long why)
 {
 	long error = zone.seccomp && why == -3 ? why : raw_write();
 
-	if (error == 0) {
-		atomic_store(&zone.verdict, VERDICT_RAW);
+	if (error >= 0) {
+		atomic_store(&zone.verdict, error == RAW_COUNTED
+						    ? VERDICT_COUNTED
+						    : VERDICT_RAW);
 		return;
 	}
 	atomic_store(&zone.verdict, VERDICT_LOST);
@@ -325,6 +334,8 @@ void report_crash(void)
 
 	atomic_store(&zone.verdict, VERDICT_NONE);
 	atomic_store(&zone.written, 0);
+	zone.weighed = false;
+	zone.record.budget_key = 0;
 	zone.dumpable = 1;
 	zone.alone = false;
 	if (!zone.filtered) {

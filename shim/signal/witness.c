@@ -253,16 +253,37 @@ static int wait_helper(long helper, char wanted, int64_t until_ns)
  * record as it is. */
 static enum verdict fall_back(int said)
 {
+	long written;
+
 	if (zone.exec_error)
 		give_reason(4, "helper", -zone.exec_error);
 	else if (zone.plan != PLAN_RAW)
 		give_reason(4, said == SAID_GONE ? "helper died"
 						 : "helper was late", 0);
 	zone.record.tier = 4;
-	if (raw_write() == 0)
-		return VERDICT_RAW;
+	written = raw_write();
+	if (written >= 0)
+		return written == RAW_COUNTED ? VERDICT_COUNTED : VERDICT_RAW;
 	zone.record.tier = 5;
 	return VERDICT_LOST;
+}
+
+/* Whether the crash is to be counted and no more. */
+static bool is_counted(void)
+{
+	bool counted;
+	long dir;
+
+	if (zone.weighed)
+		return false;
+	zone.weighed = true; /* should it be the death of us, not again */
+	atomic_store(&zone.step, STEP_BUDGET);
+	dir = open_spool();
+	if (dir < 0)
+		return false;
+	counted = over_budget(dir, zone.maps);
+	sys1(close, dir);
+	return counted;
 }
 
 static void open_gate(enum verdict verdict)
@@ -275,17 +296,25 @@ static void open_gate(enum verdict verdict)
  * because its death is complete only then. */
 static void release_first(void)
 {
-	bool is_open = zone.dumpable != 1;
+	bool to_stderr = zone.record.settings.to_stderr;
+	bool is_open = zone.dumpable != 1 || to_stderr;
 	int64_t linger = in_ms(LINGER_MS);
+	bool counted;
 	long helper;
 	int said;
 
 	if (is_open)
 		open_own();
-	open_gate(VERDICT_HELD);
+	/* Only its one line has to know what will come of it. */
+	counted = to_stderr && is_counted();
+	open_gate(counted ? VERDICT_COUNTED : VERDICT_HELD);
 	reap_threads(in_ms(REAP_FIRST_MS));
 	if (!is_open)
 		open_own();
+	if (counted || is_counted()) {
+		reap_threads(in_ms(LINGER_MS));
+		return;
+	}
 	helper = start_helper();
 	/* Threads that were held up, by a core being written or by others on
 	 * the processor, are still ours to reap. */
@@ -300,24 +329,30 @@ static void release_first(void)
 	reap_threads(in_ms(LINGER_MS));
 }
 
-/* Nobody outlives this process, or it does not die of this: the report first.
- * A helper that hangs is given most of the deadline; should it end after all,
+/* A helper that hangs is given most of the deadline; should it end after all,
  * it takes the record away again. */
+static enum verdict await_report(uint32_t deadline_ms)
+{
+	long helper = start_helper();
+	int said = wait_helper(helper, HELPER_DURABLE,
+			       in_ms(deadline_ms - deadline_ms / 4));
+
+	if (said == SAID_GONE || said == SAID_NOTHING)
+		return fall_back(said);
+	return said == HELPER_FAILED ? VERDICT_LOST : VERDICT_HELD;
+}
+
+/* Nobody outlives this process, or it does not die of this: report first. */
 static void report_first(uint32_t deadline_ms)
 {
-	enum verdict verdict = VERDICT_HELD;
-	long helper;
-	int said;
+	enum verdict verdict;
 
 	zone.record.late = 1;
 	open_own();
-	helper = start_helper();
-	said = wait_helper(helper, HELPER_DURABLE,
-			   in_ms(deadline_ms - deadline_ms / 4));
-	if (said == SAID_GONE || said == SAID_NOTHING)
-		verdict = fall_back(said);
-	else if (said == HELPER_FAILED)
-		verdict = VERDICT_LOST;
+	if (is_counted())
+		verdict = VERDICT_COUNTED;
+	else
+		verdict = await_report(deadline_ms);
 	open_gate(verdict);
 	if (zone.order == ORDER_REPORT)
 		reap_threads(in_ms(LINGER_MS));

@@ -102,13 +102,18 @@ enum order { ORDER_REPORT, ORDER_DEATH, ORDER_GO_ON };
 enum plan { PLAN_PTRACE, PLAN_SIGNALS, PLAN_ALONE, PLAN_RAW };
 
 /* What the witness was about to do when it died. */
-enum step { STEP_START, STEP_PROBE, STEP_PTRACE, STEP_SIGNALS, STEP_HELPER };
+enum step {
+	STEP_START, STEP_PROBE, STEP_PTRACE, STEP_SIGNALS, STEP_BUDGET,
+	STEP_HELPER,
+};
 
 /* What the witness asks the crashing thread to do, at GATE_ASKED. */
 enum asked { ASKED_OPEN_UP, ASKED_SIGNALS };
 
 /* What became of the crash, as the witness knows it. */
-enum verdict { VERDICT_NONE, VERDICT_HELD, VERDICT_RAW, VERDICT_LOST };
+enum verdict {
+	VERDICT_NONE, VERDICT_HELD, VERDICT_RAW, VERDICT_COUNTED, VERDICT_LOST,
+};
 
 /* The order matters at start: what is written then lies on one page. */
 struct zone {
@@ -144,6 +149,9 @@ struct zone {
 	enum order order;       /* known once written */
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
 	int32_t progress[2];     /* ends of the helper's pipe */
+	bool weighed;            /* the budget has been asked, once a crash */
+	uint64_t headers;        /* the program's, AT_PHDR, */
+	uint64_t nheaders;       /* and how many */
 	struct virtual_action actions[CLAIMED_COUNT];
 	struct crash_record record;
 	_Atomic uint32_t nfaults;
@@ -288,9 +296,34 @@ void await_sibling_signal(void);
 /* raw.c */
 
 /* Write the crash record, with what a report needs of memory, into the spool
- * as ID.raw. 0 once it is durable, or -errno. Needs no witness and no helper;
- * in either task. */
+ * as ID.raw, if the budget allows. 0 once it is durable, RAW_COUNTED, or
+ * -errno. Needs no witness and no helper; in either task. */
 long raw_write(void);
+enum { RAW_COUNTED = 1 };
+/* The spool's directory, made if it has to be; a descriptor, or -errno. */
+long open_spool(void);
+
+/* budget.c */
+
+/* Count the crash in the spool DIR, as one of its kind. True where there have
+ * been as many in this minute as there may be reports: it is to have none. MAPS
+ * is a descriptor of /proc/self/maps, or < 0. */
+bool over_budget(long dir, long maps);
+uint64_t zone_mix(uint64_t hash, uint64_t value);
+
+/* maps.c */
+
+/* What is known so far of the line of /proc/self/maps that is being read:
+ * "start-end perms offset dev inode path". */
+struct map_line {
+	uint32_t field;
+	uint64_t start, end, offset;
+	uint64_t path; /* a hash of it; 0: none that begins with a slash */
+	bool past_dash, executable;
+};
+
+/* Take the next character of the line, which is not its end. */
+void map_take(struct map_line *line, char c);
 
 /* witness.c */
 

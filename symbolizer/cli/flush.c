@@ -5,6 +5,7 @@
  * timer. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "../../lib/report/report.h"
 #include "../../lib/report/uuid.h"
+#include "../../lib/spool/budget.h"
 #include "../../lib/spool/ship.h"
 #include "../../lib/spool/spool.h"
 #include "api.h"
@@ -193,16 +195,43 @@ static bool ship_all(const struct shipper *shipper, struct spool *spool,
 	return ok;
 }
 
-static int tell(const struct spool *spool, const struct ship_count *count,
-		const struct error *err, bool ok)
+/* Crashes without a report of their own. */
+static void tell_counted(const struct spool *spool,
+			 const struct budget_count *counted)
 {
-	if (ok && count->done + count->refused + count->later == 0) {
+	if (counted->told > 0)
+		printf("told of %" PRIu64 " more crash%s, which %s only "
+		       "counted\n", counted->told,
+		       counted->told == 1 ? "" : "es",
+		       counted->told == 1 ? "was" : "were");
+	fflush(stdout);
+	if (counted->refused > 0)
+		cli_failf(verb, spool->path, "%" PRIu64 " counted crashes are "
+			  "refused by the collector, and dropped",
+			  counted->refused);
+	if (counted->nameless > 0)
+		cli_failf(verb, spool->path, "%" PRIu64 " counted crashes "
+			  "wait for a report of their kind",
+			  counted->nameless);
+	if (counted->later > 0)
+		cli_failf(verb, spool->path, "%" PRIu64 " counted crashes "
+			  "stay", counted->later);
+}
+
+static int tell(const struct spool *spool, const struct ship_count *count,
+		const struct budget_count *counted, const struct error *err,
+		bool ok)
+{
+	uint64_t crashes = counted->told + counted->refused + counted->later +
+			   counted->nameless;
+
+	if (ok && count->done + count->refused + count->later + crashes == 0) {
 		printf("nothing to ship in %s\n", spool->path);
 		return CLI_DONE;
 	}
 	printf("shipped %zu report%s of %s (%zu with its body)\n", count->done,
 	       count->done == 1 ? "" : "s", spool->path, count->bodies);
-	fflush(stdout);
+	tell_counted(spool, counted);
 	if (count->refused > 0)
 		cli_failf(verb, spool->path, "%zu refused: %s; they are in "
 			  "%s/refused", count->refused, err->text,
@@ -213,8 +242,10 @@ static int tell(const struct spool *spool, const struct ship_count *count,
 			  err->text[0] ? err->text : "not tried");
 	else if (!ok)
 		cli_fail(verb, spool->path, err);
-	return ok && count->refused + count->later == 0 ? CLI_DONE
-							: CLI_FAILED;
+	return ok && count->refused + count->later + counted->refused +
+				     counted->later == 0
+		       ? CLI_DONE
+		       : CLI_FAILED;
 }
 
 int cli_flush(int argc, char **argv)
@@ -222,6 +253,7 @@ int cli_flush(int argc, char **argv)
 	struct arguments arguments = { 0 };
 	int status = parse(argc, argv, &arguments);
 	struct ship_count count = { 0 };
+	struct budget_count counted = { 0 };
 	struct shipper shipper = { .post = http_curl_post };
 	struct error err = { 0 };
 	struct http_curl *http;
@@ -252,7 +284,9 @@ int cli_flush(int argc, char **argv)
 	ok = arguments.id
 		? ship_one(&shipper, &spool, arguments.id, &count, &err)
 		: ship_all(&shipper, &spool, &count, &err);
-	status = tell(&spool, &count, &err, ok);
+	if (ok)
+		ok = budget_ship(&shipper, &spool, INT64_MAX, &counted, &err);
+	status = tell(&spool, &count, &counted, &err, ok);
 	if (raw)
 		status = CLI_FAILED;
 	http_curl_free(http);

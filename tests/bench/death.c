@@ -174,6 +174,14 @@ static bool is_report(const char *name)
 	return len > 7 && strcmp(name + len - 7, ".dmp.gz") == 0;
 }
 
+/* Something in the file that counts crashes: not the report. */
+static bool is_count(const struct inotify_event *event)
+{
+	static const char name[] = ".budget-";
+
+	return event->len && strncmp(event->name, name, sizeof(name) - 1) == 0;
+}
+
 /* Follow SPOOL, by the inotify descriptor WATCH, until all orphans are gone:
  * when the last thing happened in it once a report was there. The helper's
  * last act in it is to close the directory that it has synchronized. */
@@ -199,10 +207,10 @@ static double follow_spool(int watch, char report_out[64])
 
 			if (event->len && is_report(event->name))
 				snprintf(report_out, 64, "%s", event->name);
+			if (report_out[0] && !is_count(event))
+				last = now;
 			at += (ssize_t)sizeof(*event) + event->len;
 		}
-		if (report_out[0])
-			last = now;
 	}
 }
 
