@@ -463,12 +463,12 @@ $(PLANTED_LIBS): $(B)/test/plant_%.so: $(B)/obj/tests/zone/plant_%.o \
 	$(CC) -nostdlib -shared $(LDFLAGS) -o $@ $^ $(SHIM_LDFLAGS) \
 		-Wl,--wrap=$(WRAP_$*)
 
-$(B)/test/trap: tests/zone/trap.c Makefile
+$(B)/test/inject $(B)/test/trap: $(B)/test/%: tests/zone/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -o $@ $<
 
 crashers: $(CRASHER_BINS) $(KNOWN) $(B)/crashers/libscene.so \
-		$(B)/test/mkreport $(B)/test/trap \
+		$(B)/test/inject $(B)/test/mkreport $(B)/test/trap \
 		$(PLANTED_LIBS)
 
 # What needs packages comes in two steps, so that a machine with nothing but
@@ -505,6 +505,12 @@ bench:
 SOAK =
 soak: all crashers
 	@tests/soak $(SOAK)
+
+# Every system call of a crash fails in turn: INJECT = what tests/inject --help
+# says.
+INJECT =
+inject: all crashers
+	@tests/inject --table $(INJECT)
 
 # Other people's programs under the shim: `make programs WORDS='go redis'`.
 programs:
@@ -589,4 +595,5 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh fuzz fuzz-seeds install lint programs soak unit vm
+	crashers demo fresh fuzz fuzz-seeds inject install lint \
+	programs soak unit vm

@@ -27,6 +27,7 @@ enum {
 	NAME_LEN = ID_LEN + sizeof(SUFFIX), /* with its NUL */
 	MAX_LISTED = 65536, /* entries looked at in one directory */
 	PART_LIFE_S = 3600, /* no helper lives longer than a minute */
+	MAX_INTERRUPTED = 100,
 };
 
 /* A raw record that has been tried before has the number of tries behind its
@@ -249,10 +250,12 @@ static void make_room(struct spool *spool, uint64_t wanted, uint64_t max)
 
 static bool write_all(int fd, const uint8_t *bytes, size_t len)
 {
+	int interrupted = 0;
+
 	while (len) {
 		ssize_t n = write(fd, bytes, len);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR && interrupted++ < MAX_INTERRUPTED)
 			continue;
 		if (n <= 0)
 			return false;
@@ -285,22 +288,29 @@ static bool has_one_commit(int fd)
 	return fstatfs(fd, &info) == 0 && info.f_type == EXT4_SUPER_MAGIC;
 }
 
+/* A disk that fails is no place for a report; a call that is refused says
+ * nothing about the disk. */
+static bool sync_file(int fd)
+{
+	return fsync(fd) == 0 ||
+	       (errno != EIO && errno != ENOSPC && errno != EDQUOT);
+}
+
 static bool sync_bytes(int fd)
 {
 	static const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE |
 				    SYNC_FILE_RANGE_WRITE |
 				    SYNC_FILE_RANGE_WAIT_AFTER;
 
-	if (has_one_commit(fd))
-		return sync_file_range(fd, 0, 0, all) == 0;
-	return fsync(fd) == 0;
+	return (has_one_commit(fd) &&
+		sync_file_range(fd, 0, 0, all) == 0) || sync_file(fd);
 }
 
 /* The file of FD has got its name. */
 static bool sync_name(const struct spool *spool, int fd)
 {
 	if (has_one_commit(fd))
-		return fsync(fd) == 0;
+		return sync_file(fd);
 	sync_dir(spool);
 	return true;
 }

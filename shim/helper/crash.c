@@ -38,11 +38,14 @@ size_t crash_read(void *context, uint64_t address, void *to, size_t len)
 
 	if (crash->raw)
 		return raw_read(crash->raw, address, to, len);
-	/* No second try: the witness may be gone, its pid another's. */
-	if (crash->mem >= 0)
+	/* Not by its pid, too: the witness may be gone, that another's. */
+	if (crash->mem >= 0) {
 		n = pread(crash->mem, to, len, (off_t)address);
-	else
+		if (n < 0 && errno != EIO)
+			n = pread(crash->mem, to, len, (off_t)address);
+	} else {
 		n = process_vm_readv(crash->witness, &local, 1, &remote, 1, 0);
+	}
 	return n > 0 ? (size_t)n : 0;
 }
 
@@ -113,6 +116,8 @@ static char *read_fd(int fd, size_t *len_out)
 
 	while (text && len < MAX_TEXT) {
 		n = pread(fd, text + len, cap - 1 - len, (off_t)len);
+		if (n < 0) /* what fails once may not fail twice */
+			n = pread(fd, text + len, cap - 1 - len, (off_t)len);
 		if (n <= 0)
 			break;
 		len += (size_t)n;
@@ -196,11 +201,11 @@ bool crash_open_raw(struct crash *crash, const void *bytes, size_t len,
 /* The kernel makes this text slowly: read once, it is also kept whole. */
 bool crash_map(struct crash *crash, struct error *err)
 {
-	if (crash->raw)
-		crash->maps_text = read_proc(crash, NULL, RAW_MAPS,
-					     &crash->maps_len);
-	else if (crash->maps_fd >= 0)
+	if (crash->maps_fd >= 0)
 		crash->maps_text = read_fd(crash->maps_fd, &crash->maps_len);
+	else
+		crash->maps_text = read_proc(crash, "maps", RAW_MAPS,
+					     &crash->maps_len);
 	if (!crash->maps_text || !crash->maps_len) {
 		free(crash->maps_text);
 		crash->maps_text = NULL;

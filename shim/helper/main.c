@@ -46,7 +46,9 @@ static void report_progress(enum helper_progress progress)
 {
 	char byte = (char)progress;
 
-	if (progress_fd >= 0 && write(progress_fd, &byte, 1) != 1)
+	if (progress_fd < 0 || write(progress_fd, &byte, 1) == 1)
+		return;
+	if (errno == EPIPE || write(progress_fd, &byte, 1) != 1)
 		progress_fd = -1; /* the witness is gone: nobody waits */
 }
 
@@ -119,7 +121,8 @@ static bool open_spool(const struct crash_settings *settings,
 		.home = settings->home,
 	};
 
-	return spool_open(&where, spool_out, err);
+	return spool_open(&where, spool_out, err) ||
+	       spool_open(&where, spool_out, err);
 }
 
 /* Crashes that will only be counted are of this report's kind: in the name of
@@ -209,7 +212,9 @@ static bool make_from_raw(struct crash *crash, struct spool *spool,
 static bool store(struct spool *spool, const struct report *report,
 		  const struct writer *gz, uint64_t max, struct error *err)
 {
-	if (!spool_put(spool, report->id, gz->bytes, gz->len, max, err))
+	/* What fails once may have been a moment's shortage. */
+	if (!spool_put(spool, report->id, gz->bytes, gz->len, max, err) &&
+	    !spool_put(spool, report->id, gz->bytes, gz->len, max, err))
 		return false;
 	spool_remove_raw(spool, report->id);
 	return true;

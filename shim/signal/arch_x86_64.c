@@ -41,6 +41,10 @@ __asm__(".text\n"
 	"__restore_rt:\n"
 	"	mov $15, %rax\n"
 	"	syscall\n"
+	/* Only a filter makes it fail, and then there is no way back. */
+	"	mov $15, %rax\n"
+	"	syscall\n"
+	"	hlt\n"
 	".size __restore_rt, . - __restore_rt\n");
 
 /* popf under the red zone, which this function's caller may be using. */

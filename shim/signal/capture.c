@@ -23,7 +23,8 @@ int64_t clock_ns(int clock)
 	struct timespec now = { 0, 0 };
 
 	/* A filter may leave no clock but the oldest. */
-	if (sys2(clock_gettime, clock, &now) < 0 && clock == CLOCK_REALTIME)
+	if (sys2(clock_gettime, clock, &now) < 0 &&
+	    sys2(clock_gettime, clock, &now) < 0 && clock == CLOCK_REALTIME)
 		now.tv_sec = sys1(time, NULL);
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }

@@ -21,6 +21,7 @@ enum {
 	/* The kernel gives arguments and environment at most 6 MiB. */
 	MAX_ENVIRONMENT = 8 << 20,
 	SPOOL_PATH = 1200,
+	MAX_INTERRUPTED = 100, /* writes to a file are not, in truth */
 };
 
 static char buffer[4096];
@@ -30,11 +31,12 @@ static const char zeros[sizeof(((struct crash_settings *)0)->token)];
 static long put_bytes(long fd, const void *from, size_t len)
 {
 	size_t done = 0;
+	int interrupted = 0;
 
 	while (done < len) {
 		long n = sys3(write, fd, (const char *)from + done, len - done);
 
-		if (n == -4 /* EINTR */)
+		if (n == -4 /* EINTR */ && interrupted++ < MAX_INTERRUPTED)
 			continue;
 		if (n == -14 /* EFAULT */ || n == 0)
 			break;
@@ -172,10 +174,11 @@ static long put_file(long fd, enum raw_type type, const char *file)
 		return 0; /* as without /proc */
 	n = put_head(fd, type, 0, 0);
 	while (n >= 0 && total < TEXT_MAX) {
-		n = sys3(read, from, buffer, sizeof(buffer));
-		if (n <= 0)
+		long got = sys3(read, from, buffer, sizeof(buffer));
+
+		if (got <= 0)
 			break;
-		n = put_bytes(fd, buffer, (size_t)n);
+		n = put_bytes(fd, buffer, (size_t)got);
 		total += n > 0 ? n : 0;
 	}
 	sys1(close, from);
@@ -210,6 +213,16 @@ static long put_modules(long fd)
 	return result;
 }
 
+/* A disk that fails is no place for a record; a call that is refused says
+ * nothing about the disk. */
+static long sync_file(long fd)
+{
+	long n = sys1(fsync, fd);
+
+	return n == -5 /* EIO */ || n == -28 /* ENOSPC */ ||
+	       n == -122 /* EDQUOT */ ? n : 0;
+}
+
 static long put_all(long fd)
 {
 	long n = put_record(fd);
@@ -226,7 +239,7 @@ static long put_all(long fd)
 		n = put_modules(fd);
 	if (n == 0)
 		n = put_head(fd, RAW_END, 0, 0);
-	return n == 0 ? sys1(fsync, fd) : n;
+	return n == 0 ? sync_file(fd) : n;
 }
 
 /* The spool, as lib/spool/spool.c finds it: nothing on the way is followed, and

@@ -4,11 +4,12 @@
  * needs another, because the kernel drops what it sends to itself. */
 #include "zone.h"
 
-static void set_default(int sig)
+static bool set_default(int sig)
 {
 	static const struct kernel_action none = { .handler = 0 };
 
-	sys4(rt_sigaction, sig, &none, NULL, KERNEL_SIGSET);
+	return sys4(rt_sigaction, sig, &none, NULL, KERNEL_SIGSET) == 0 ||
+	       sys4(rt_sigaction, sig, &none, NULL, KERNEL_SIGSET) == 0;
 }
 
 /* Only a fault is taken before signals with a lower number. For any other,
@@ -39,7 +40,13 @@ void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid)
 	/* What we queue is to come when the handler has returned; what a filter
 	 * traps is ours to see. */
 	sys4(rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET);
-	set_default(sig);
+	if (!set_default(sig) && fault) {
+		/* The kernel does it for us where a fault is blocked. */
+		mask = ~0ull;
+		zone_copy(&context->uc_sigmask, &mask, sizeof(mask));
+		rewind_context(sig, si, context);
+		return;
+	}
 	if (fault)
 		unblock(sig, context);
 	else

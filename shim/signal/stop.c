@@ -66,6 +66,14 @@ static bool is_exiting(int32_t pid, int32_t tid)
 	return state && (*state == 'Z' || *state == 'X');
 }
 
+/* A filter, or a shortage, may refuse one of many: that one is tried again. */
+static long trace(long request, int32_t tid, long address, void *data)
+{
+	long n = sys4(ptrace, request, tid, address, data);
+
+	return n < 0 ? sys4(ptrace, request, tid, address, data) : n;
+}
+
 /* Seize TID and ask it to stop; the stop itself is collected later. NAME is
  * what we know it by, or empty. */
 static void seize(int32_t tid, const char *name)
@@ -81,7 +89,7 @@ static void seize(int32_t tid, const char *name)
 	if (sys3(tgkill, record->pid, tid, 0) == -3 /* ESRCH */)
 		return;
 	if (zone.plan == PLAN_PTRACE) {
-		error = sys4(ptrace, PTRACE_SEIZE, tid, 0, 0);
+		error = trace(PTRACE_SEIZE, tid, 0, NULL);
 		if (error == -3 /* ESRCH */)
 			return;
 		if (error < 0 && is_exiting(record->pid, tid))
@@ -96,7 +104,7 @@ static void seize(int32_t tid, const char *name)
 	thread->traced = error == 0;
 	thread->state = error == 0 ? THREAD_WAITED : THREAD_DENIED;
 	if (error == 0)
-		sys4(ptrace, PTRACE_INTERRUPT, tid, 0, 0);
+		trace(PTRACE_INTERRUPT, tid, 0, NULL);
 }
 
 static void seize_registered(void)
@@ -256,16 +264,17 @@ static bool collect(struct crash_thread *thread)
 	if (thread->state != THREAD_WAITED)
 		return true;
 	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
+	if (n < 0 && n != -10 /* ECHILD */)
+		n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
 	if (n == 0)
 		return false;
-	if (n < 0 || !WIFSTOPPED(status)) {
+	if (n == -10 /* ECHILD */ || (n > 0 && !WIFSTOPPED(status))) {
 		thread->state = THREAD_GONE;
 		return true;
 	}
-	n = sys4(ptrace, PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs);
-	if (n >= 0)
+	if (trace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs) >= 0)
 		thread->state = THREAD_STOPPED;
-	return true;
+	return n > 0 || thread->state == THREAD_STOPPED;
 }
 
 bool wait_child(int64_t until_ns)

@@ -171,7 +171,7 @@ bool notice_fork(void)
 {
 	int32_t pid = (int32_t)sys0(getpid);
 
-	if (pid == atomic_load(&zone.pid))
+	if (pid == atomic_load(&zone.pid) || pid < 0)
 		return false;
 	/* Not wiped: a vfork child, whose parent is the one that we know. Or
 	 * that one was itself a vfork child of ours, unnoticed till then. */

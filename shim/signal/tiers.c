@@ -49,6 +49,7 @@ int64_t in_ms(int64_t ms)
 	return clock_ns(CLOCK_MONOTONIC) + ms * NS_PER_MS;
 }
 
+/* Where futexes fail, the word is looked at now and then. */
 void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns)
 {
 	struct timespec until = { deadline_ns / NS_PER_S,
@@ -58,8 +59,13 @@ void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns)
 		long error = sys6(futex, word, 9 /* FUTEX_WAIT_BITSET */,
 				  value, &until, NULL, ~0u);
 
-		if (error == -110 /* ETIMEDOUT */ || error == -38 /* ENOSYS */)
+		if (error == -110 /* ETIMEDOUT */)
 			break;
+		if (error == 0 || error == -11 /* EAGAIN */)
+			continue;
+		if (clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			break;
+		sys3(poll, NULL, 0, 1);
 	}
 }
 
@@ -170,20 +176,30 @@ static void go_ahead(long witness)
 	atomic_store(&zone.gate, GATE_OPEN);
 }
 
+static long clone_witness(void)
+{
+	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
+
+	if (is_emulated())
+		return -38; /* ENOSYS */
+	return sys_clone_calling(witness_main, flags,
+				 zone_stacks.witness + ZONE_WITNESS_STACK,
+				 &zone.gate);
+}
+
+/* What there is not enough of for a new task, there may be a moment later. */
 static long start_witness(enum plan plan)
 {
 	volatile uint8_t *top = zone_stacks.witness + ZONE_WITNESS_STACK - 1;
-	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
 	long pid;
 
 	zone.plan = plan;
 	atomic_store(&zone.step, STEP_START);
 	atomic_store(&zone.gate, GATE_SHUT);
 	*top = 0; /* if it cannot be written, that is our fault, and is seen */
-	pid = is_emulated() ? -38 /* ENOSYS */ :
-		sys_clone_calling(witness_main, flags,
-				  zone_stacks.witness + ZONE_WITNESS_STACK,
-				  &zone.gate);
+	pid = clone_witness();
+	if (pid < 0)
+		pid = clone_witness();
 	zone.witness_pid = pid > 0 ? (int32_t)pid : 0;
 	if (!zone.filtered && !atomic_load(&zone.written))
 		complete();
@@ -325,11 +341,12 @@ static void write_record(long why)
 
 void report_crash(void)
 {
+	int64_t now = zone.filtered ? 0 : clock_ns(CLOCK_MONOTONIC);
 	/* Absolute, of a clock that a filter may forbid: then the witness,
 	 * which has a timer of its own, is what keeps the time. */
-	int64_t deadline = zone.filtered
-		? INT64_MAX / 2
-		: in_ms(zone.record.settings.deadline_ms);
+	int64_t deadline = now
+		? now + zone.record.settings.deadline_ms * NS_PER_MS
+		: INT64_MAX / 2;
 	long error;
 
 	atomic_store(&zone.verdict, VERDICT_NONE);

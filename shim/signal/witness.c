@@ -189,14 +189,21 @@ void exec_helper(void)
 	sys1(exit_group, 127);
 }
 
+static long clone_helper(void)
+{
+	return sys_clone_calling(exec_helper, CLONE_VM | SIGCHLD,
+				 zone_stacks.exec + ZONE_EXEC_STACK, NULL);
+}
+
 static long start_helper(void)
 {
 	long pid;
 
 	atomic_store(&zone.step, STEP_HELPER);
 	zone.exec_error = 0;
-	pid = sys_clone_calling(exec_helper, CLONE_VM | SIGCHLD,
-				zone_stacks.exec + ZONE_EXEC_STACK, NULL);
+	pid = clone_helper();
+	if (pid < 0)
+		pid = clone_helper();
 	if (pid < 0)
 		zone.exec_error = (int32_t)-pid;
 	sys1(close, zone.progress[1]);
@@ -205,17 +212,17 @@ static long start_helper(void)
 
 enum { SAID_NOTHING = -1, SAID_GONE = 0 };
 
-/* Without a pipe, the helper's end is all that it says. */
+/* Without a pipe, or once it is closed, the helper's end is all it says. */
 static int wait_end(long helper, int64_t until_ns)
 {
 	int status = 0;
 	long n;
 
 	for (;;) {
-		n = helper > 0 ? sys4(wait4, helper, &status, WNOHANG, 0) : -1;
+		n = sys4(wait4, helper, &status, WNOHANG, 0);
 		if (n > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 			return HELPER_DURABLE;
-		if (n != 0)
+		if (n > 0 || n == -10 /* ECHILD */)
 			return SAID_GONE;
 		if (!wait_child(until_ns))
 			return SAID_NOTHING;
@@ -227,6 +234,7 @@ static int wait_end(long helper, int64_t until_ns)
 static int wait_helper(long helper, char wanted, int64_t until_ns)
 {
 	struct pollfd poll = { .fd = zone.progress[0], .events = POLLIN };
+	bool interrupted = false;
 	char progress;
 
 	if (helper < 0)
@@ -238,19 +246,26 @@ static int wait_helper(long helper, char wanted, int64_t until_ns)
 		struct timespec limit = { rest / NS_PER_S, rest % NS_PER_S };
 		long n;
 
-		if (rest <= 0 ||
-		    sys5(ppoll, &poll, 1, &limit, NULL, KERNEL_SIGSET) <= 0)
+		if (rest <= 0)
 			return SAID_NOTHING;
-		n = sys3(read, zone.progress[0], &progress, 1);
+		n = sys5(ppoll, &poll, 1, &limit, NULL, KERNEL_SIGSET);
+		if (n == 0)
+			return SAID_NOTHING;
+		if (n > 0)
+			n = sys3(read, zone.progress[0], &progress, 1);
+		if (n == -4 /* EINTR */ && !interrupted) {
+			interrupted = true;
+			continue;
+		}
 		if (n <= 0)
-			return SAID_GONE;
+			return wait_end(helper, until_ns);
 		if (progress == wanted || progress != HELPER_HOLDS)
 			return progress;
 	}
 }
 
-/* No helper, or one that died of what it read, or SAID nothing in time: the
- * record as it is. */
+/* No helper, or one that died of what it read, or SAID nothing in time, or that
+ * it could not keep its report: the record as it is. */
 static enum verdict fall_back(int said)
 {
 	long written;
@@ -258,8 +273,10 @@ static enum verdict fall_back(int said)
 	if (zone.exec_error)
 		give_reason(4, "helper", -zone.exec_error);
 	else if (zone.plan != PLAN_RAW)
-		give_reason(4, said == SAID_GONE ? "helper died"
-						 : "helper was late", 0);
+		give_reason(4, said == SAID_NOTHING ? "helper was late" :
+			       said == SAID_GONE ? "helper died" :
+						   "helper could not write",
+			    0);
 	zone.record.tier = 4;
 	written = raw_write();
 	if (written >= 0)
@@ -337,9 +354,7 @@ static enum verdict await_report(uint32_t deadline_ms)
 	int said = wait_helper(helper, HELPER_DURABLE,
 			       in_ms(deadline_ms - deadline_ms / 4));
 
-	if (said == SAID_GONE || said == SAID_NOTHING)
-		return fall_back(said);
-	return said == HELPER_FAILED ? VERDICT_LOST : VERDICT_HELD;
+	return said == HELPER_DURABLE ? VERDICT_HELD : fall_back(said);
 }
 
 /* Nobody outlives this process, or it does not die of this: report first. */

@@ -193,7 +193,7 @@ def test_process_limit():
 def test_last_line():
     """With nowhere to write a report, one line on stderr says why"""
     outcome, _ = run(
-        [FILTERED, "eperm", "clone", FILTERED, "eperm", "mkdir,fsync", MENU,
+        [FILTERED, "eperm", "clone", FILTERED, "eperm", "mkdir,renameat", MENU,
          "null-write"], {"EPITAPH_STDERR": "1"})
     assert outcome.signal == signal.SIGSEGV
     assert b"no report: clone: errno 1" in outcome.stderr, outcome.stderr
