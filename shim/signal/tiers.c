@@ -169,8 +169,9 @@ static void go_ahead(long witness)
 {
 	zone.record.ready_ns = clock_ns(CLOCK_MONOTONIC);
 	if (witness < 0 || zone.plan != PLAN_PTRACE ||
-	    zone.order != ORDER_DEATH || zone.dumpable != 1)
-		return;
+	    zone.order != ORDER_DEATH || zone.dumpable != 1 ||
+	    zone.record.settings.to_stderr)
+		return; /* the line says what became of it */
 	sys2(setpgid, witness, 0);
 	atomic_store(&zone.verdict, VERDICT_HELD);
 	atomic_store(&zone.gate, GATE_OPEN);
