@@ -96,7 +96,8 @@ static struct thread_slot *prepare(uintptr_t start, void *argument)
 	struct thread_slot *slot;
 	int i;
 
-	if (!zone.ready || notice_fork())
+	/* A child of vfork starts no thread. */
+	if (!zone.ready || (!atomic_load(zone.wiped) && notice_fork()))
 		return NULL;
 	i = slot_take();
 	if (i < 0)

@@ -29,17 +29,18 @@ int64_t clock_ns(int clock)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-/* Where TID's faults are remembered; NULL where there are too many threads. */
-static struct first_fault *fault_of(int32_t tid)
+/* Where the calling thread's faults are remembered; NULL where there are too
+ * many threads, or in the child of a vfork, which is none of them. */
+static struct first_fault *fault_of_self(void)
 {
-	int slot = slot_find(tid);
+	int slot = slot_current();
 	uint32_t i;
 
 	if (slot < 0) {
-		slot = slot_take();
+		slot = notice_fork() ? -1 : slot_take();
 		if (slot < 0)
 			return NULL;
-		slot_own(slot, tid, 0);
+		slot_own(slot, (int32_t)sys0(gettid), 0);
 	}
 	if (zone.slots[slot].fault)
 		return &zone.faults[zone.slots[slot].fault];
@@ -97,10 +98,8 @@ static bool still_handling(const struct first_fault *fault,
  * one that the handler was called for. */
 void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 {
-	struct first_fault *fault = NULL;
+	struct first_fault *fault = fault_of_self();
 
-	if (!notice_fork())
-		fault = fault_of((int32_t)sys0(gettid));
 	if (!fault || (fault->blocked && still_handling(fault, context)))
 		return;
 	fault->opened = false;

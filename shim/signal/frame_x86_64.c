@@ -45,17 +45,12 @@ static size_t state_size(const uint8_t *state)
 }
 
 /* The kernel writes for us, and says where it cannot: the stack then grows as
- * it does for a frame of the kernel's, and nothing faults. */
-static bool has_room(uint64_t from, uint64_t to)
+ * it does for a frame of the kernel's, and nothing faults. What lies between
+ * FROM and the stack in use is there if FROM is. */
+static bool has_room(uint64_t from)
 {
-	static const uint64_t page = ZONE_PAGE;
-
-	for (uint64_t at = from; at < to; at = (at | (page - 1)) + 1) {
-		if (sys4(rt_sigprocmask, SIG_BLOCK, NULL, at & ~7ull,
-			 KERNEL_SIGSET) < 0)
-			return false;
-	}
-	return true;
+	return sys4(rt_sigprocmask, SIG_BLOCK, NULL, from & ~7ull,
+		    KERNEL_SIGSET) == 0;
 }
 
 /* Of the alternate stack the copy says NULL, size 0, which is what a process
@@ -76,7 +71,7 @@ ucontext_t *move_frame(const ucontext_t *context, bool hide_stack)
 		return NULL;
 	to_state = (sp - len) & ~(uint64_t)(FPSTATE_ALIGN - 1);
 	at = ((to_state - sizeof(*to)) & ~15ull) - 8;
-	if (!has_room(at, sp))
+	if (!has_room(at))
 		return NULL;
 	to = (struct frame *)(uintptr_t)at;
 	zone_copy(to, from, sizeof(*to));
