@@ -303,10 +303,10 @@ def test_stuck_vfork():
 
 @lib.deadline(120)
 def test_stuck_untraced():
-    """The same where nobody may trace: no waiting for an answer either"""
+    """The same where nobody may trace, and no thread answers: tier 3"""
     vm.set_scope(2)
     meta = check_stuck("os.stat(sys.argv[1])", "tester")
-    assert meta["tier"] == 2, meta["tier_reason"]
+    assert meta["tier"] == 3, meta["tier_reason"]
 
 
 @lib.deadline(120)
