@@ -24,6 +24,7 @@ static _Noreturn void be_the_child(const char *shim, const char *spool)
 		unsetenv(others[i]);
 	setenv("LD_PRELOAD", shim, 1);
 	setenv("EPITAPH_SPOOL", spool, 1);
+	setenv("EPITAPH_BUDGET", "0", 1); /* no counts of a spool of its own */
 	setrlimit(RLIMIT_CORE, &no_core);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
