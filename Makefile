@@ -34,6 +34,7 @@ REPORT_SRCS = \
 	lib/report/uuid.c
 
 UNWIND_SRCS = \
+	lib/unwind/arch_x86_64.c \
 	lib/unwind/cfi.c \
 	lib/unwind/entry.c \
 	lib/unwind/expr.c \
@@ -49,7 +50,8 @@ PROC_SRCS = \
 	lib/proc/files.c \
 	lib/proc/linkmap.c \
 	lib/proc/maps.c \
-	lib/proc/stop.c
+	lib/proc/stop.c \
+	lib/proc/user_x86_64.c
 
 SPOOL_SRCS = \
 	lib/spool/budget.c \
@@ -367,7 +369,7 @@ $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
-		lib/proc/linkmap.c lib/proc/maps.c)
+		lib/proc/linkmap.c lib/proc/maps.c lib/proc/user_x86_64.c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))

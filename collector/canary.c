@@ -189,8 +189,8 @@ static bool fill_report(struct report *report, const char *id)
 	thread->tid = report->pid;
 	thread->crashed = true;
 	thread->has_registers = true;
-	thread->registers.value[R_RIP] = 0x1000;
-	thread->registers.valid = 1u << R_RIP;
+	thread->registers.value[R_PC] = 0x1000;
+	thread->registers.valid = REG_BIT(R_PC);
 	report->threads = thread;
 	report->nthreads = 1;
 	module->path = "/epitaph-canary";

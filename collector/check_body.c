@@ -92,12 +92,12 @@ static bool give_frame(struct report *report)
 	uint64_t pc;
 
 	if (thread == NULL || thread->nframes > 0 || !thread->has_registers ||
-	    (thread->registers.valid & 1u << R_RIP) == 0)
+	    (thread->registers.valid & REG_BIT(R_PC)) == 0)
 		return true;
 	frame = report_alloc(report, sizeof(*frame));
 	if (frame == NULL)
 		return false;
-	pc = thread->registers.value[R_RIP];
+	pc = thread->registers.value[R_PC];
 	frame->pc = pc;
 	frame->module = report_find_module(report, pc);
 	if (frame->module >= 0)

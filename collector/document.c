@@ -157,7 +157,7 @@ static void put_thread(struct writer *out, const struct report *report,
 		put_frame(out, report, i, &thread->frames[i]);
 	text_put(out, "],\"registers\":{");
 	for (int i = 0; thread->has_registers && i < REG_COUNT; i++) {
-		if ((thread->registers.valid & 1u << i) == 0)
+		if ((thread->registers.valid & REG_BIT(i)) == 0)
 			continue;
 		put_hex(out, first ? "" : ",", register_name((enum reg)i),
 			thread->registers.value[i]);

@@ -118,7 +118,7 @@ static json_t *flags(const struct shown_frame *shown)
 	if (frame->module < 0 && frame->pc != 0 && !frame_is_exact(frame))
 		bits |= NAME_JIT; /* it returned there, so it ran there */
 	for (unsigned i = 0; i < NAME_FLAGS; i++)
-		if (bits & 1u << i)
+		if (bits & REG_BIT(i))
 			json_array_append_new(array,
 					      json_string(flag_name(i)));
 	return array;
@@ -191,7 +191,7 @@ static json_t *registers_json(const struct thread *thread)
 		return json_null();
 	object = json_object();
 	for (int i = 0; i < REG_COUNT; i++)
-		if (thread->registers.valid & 1u << i)
+		if (thread->registers.valid & REG_BIT(i))
 			json_object_set_new(object, register_name((enum reg)i),
 					    hex(thread->registers.value[i]));
 	return object;

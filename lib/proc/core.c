@@ -16,6 +16,7 @@
 
 #include "../report/bytes.h"
 #include "maps.h"
+#include "user.h"
 
 enum {
 	MAX_SEGMENTS = 1 << 17, /* vm.max_map_count is 65,530 */
@@ -56,24 +57,13 @@ struct loader {
 	struct error *err;
 };
 
-/* The kernel's order of struct user_regs_struct. orig_rax is none of ours. */
 static void take_registers(struct reader *r, struct registers *to)
 {
-	static const uint8_t order[] = {
-		R_R15, R_R14, R_R13, R_R12, R_RBP, R_RBX, R_R11, R_R10,
-		R_R9, R_R8, R_RAX, R_RCX, R_RDX, R_RSI, R_RDI, REG_COUNT,
-		R_RIP, R_CS, R_EFLAGS, R_RSP, R_SS, R_FS_BASE, R_GS_BASE,
-		R_DS, R_ES, R_FS, R_GS,
-	};
+	uint64_t regs[USER_WORDS];
 
-	for (size_t i = 0; i < sizeof(order); i++) {
-		uint64_t value = reader_u64(r);
-
-		if (order[i] == REG_COUNT)
-			continue;
-		to->value[order[i]] = value;
-		to->valid |= 1u << order[i];
-	}
+	for (size_t i = 0; i < USER_WORDS; i++)
+		regs[i] = reader_u64(r);
+	user_registers(regs, to);
 }
 
 static bool grow_threads(struct loader *loader)
@@ -504,7 +494,8 @@ static bool load(struct loader *loader)
 		qsort(loader->named, loader->nnamed, sizeof(*loader->named),
 		      compare_named);
 	report->threads[0].crashed = report->signal != 0;
-	report->arch = report_string(report, "x86_64", 6);
+	report->arch = report_string(report, MACHINE_NAME,
+				     strlen(MACHINE_NAME));
 	if (report->nmodules == 0 && report->pid == 0)
 		report->pid = report->threads[0].tid;
 	return add_memory(loader) && add_modules(loader);
@@ -520,7 +511,7 @@ static bool is_core_header(const unsigned char *head)
 	return memcmp(head, ELFMAG, SELFMAG) == 0 &&
 	       head[EI_CLASS] == ELFCLASS64 &&
 	       head[EI_DATA] == ELFDATA2LSB && type == ET_CORE &&
-	       machine == EM_X86_64;
+	       machine == MACHINE_ELF;
 }
 
 bool core_is(const char *path)
@@ -566,7 +557,8 @@ bool core_load(const char *path, struct core *core_out,
 		return false;
 	if (!is_core_header(core.bytes)) {
 		core_close(&core);
-		return fail(err, ERR_BAD_DATA, "not an ELF core of x86-64");
+		return fail(err, ERR_BAD_DATA, "not an ELF core of "
+			    MACHINE_NAME);
 	}
 	if (!report_init(&report, err)) {
 		core_close(&core);

@@ -3,6 +3,7 @@
  * moment. */
 #include "stop.h"
 #include "../report/clock.h"
+#include "user.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,37 +134,14 @@ static void set_name(pid_t pid, struct stopped_thread *thread,
 		read_name(pid, thread);
 }
 
-static void take_registers(struct registers *to,
-			   const struct user_regs_struct *from)
-{
-	const uint64_t values[REG_COUNT] = {
-		[R_RAX] = from->rax, [R_RDX] = from->rdx,
-		[R_RCX] = from->rcx, [R_RBX] = from->rbx,
-		[R_RSI] = from->rsi, [R_RDI] = from->rdi,
-		[R_RBP] = from->rbp, [R_RSP] = from->rsp,
-		[R_R8] = from->r8, [R_R9] = from->r9,
-		[R_R10] = from->r10, [R_R11] = from->r11,
-		[R_R12] = from->r12, [R_R13] = from->r13,
-		[R_R14] = from->r14, [R_R15] = from->r15,
-		[R_RIP] = from->rip, [R_EFLAGS] = from->eflags,
-		[R_CS] = from->cs, [R_SS] = from->ss,
-		[R_DS] = from->ds, [R_ES] = from->es,
-		[R_FS] = from->fs, [R_GS] = from->gs,
-		[R_FS_BASE] = from->fs_base, [R_GS_BASE] = from->gs_base,
-	};
-
-	memcpy(to->value, values, sizeof(values));
-	to->valid = (1u << REG_COUNT) - 1;
-}
-
 static void read_registers(struct stopped_thread *thread)
 {
-	struct user_regs_struct regs;
-	struct iovec iov = { &regs, sizeof(regs) };
+	uint64_t regs[USER_WORDS];
+	struct iovec iov = { regs, sizeof(regs) };
 
 	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &iov) == 0 &&
 	    iov.iov_len == sizeof(regs))
-		take_registers(&thread->registers, &regs);
+		user_registers(regs, &thread->registers);
 }
 
 static const struct stopped_thread *find_thread(const struct stopped *stopped,

@@ -6,10 +6,6 @@
 #include "bytes.h"
 #include "report.h"
 
-/* What the format's SystemInfo stream calls this architecture. */
-#define CONTEXT_ARCHITECTURE 9u
-#define CONTEXT_ARCHITECTURE_NAME "x86_64"
-
 /* Append THREAD's context to OUT: CONTEXT_AMD64, then its xstate, if any. */
 void context_encode(const struct thread *thread, struct writer *out);
 
@@ -21,6 +17,6 @@ bool context_decode(struct reader *r, struct thread *thread,
 
 /* The registers, as bits, that a decoder will take for valid: the context's
  * flags know only groups, and it has no place for FS_BASE and GS_BASE. */
-uint32_t context_valid(const struct thread *thread);
+uint64_t context_valid(const struct thread *thread);
 
 #endif

@@ -101,18 +101,18 @@ static uint32_t flags_of(const struct thread *thread)
 	return flags;
 }
 
-static uint32_t valid_under(uint32_t flags)
+static uint64_t valid_under(uint32_t flags)
 {
-	uint32_t valid = 0;
+	uint64_t valid = 0;
 
 	for (unsigned i = 0; i < R_FS_BASE; i++) {
 		if (flags & flag_of((enum reg)i))
-			valid |= 1u << i;
+			valid |= REG_BIT(i);
 	}
 	return valid;
 }
 
-uint32_t context_valid(const struct thread *thread)
+uint64_t context_valid(const struct thread *thread)
 {
 	return valid_under(flags_of(thread));
 }

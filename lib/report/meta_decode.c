@@ -316,13 +316,13 @@ static void decode_registers(struct input *in, json_t *o, struct thread *t)
 		if (!register_from_name(name, &reg))
 			continue;
 		if (get_hex(in, more, name, &t->registers.value[reg]))
-			t->registers.valid |= 1u << reg;
+			t->registers.valid |= REG_BIT(reg);
 	}
 	json_array_foreach(unknown, i, item) {
 		if (!json_is_string(item) ||
 		    !register_from_name(json_string_value(item), &reg))
 			continue;
-		t->registers.valid &= ~(1u << reg);
+		t->registers.valid &= ~REG_BIT(reg);
 		t->registers.value[reg] = 0;
 	}
 }

@@ -186,7 +186,7 @@ static json_t *frame_array(struct builder *b, const struct frame *f,
 /* What the context says wrongly, or has no place for. */
 static void put_registers(struct builder *b, json_t *o, const struct thread *t)
 {
-	uint32_t there = t->has_registers ? context_valid(t) : 0;
+	uint64_t there = t->has_registers ? context_valid(t) : 0;
 	json_t *more = json_object(), *unknown = json_array();
 
 	for (unsigned i = 0; i < REG_COUNT; i++) {

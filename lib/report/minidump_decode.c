@@ -137,7 +137,7 @@ static bool check_machine(unsigned machine, uint32_t platform,
 		name = names[machine];
 	if (machine == 0x8003)
 		name = "ARM64";
-	if (machine != CONTEXT_ARCHITECTURE)
+	if (machine != MACHINE_MINIDUMP)
 		return fail(err, ERR_UNSUPPORTED,
 			    "dump of another machine: %s (%u)",
 			    name != NULL ? name : "unknown", machine);
@@ -190,7 +190,7 @@ static bool decode_system(struct decoder *d, struct reader *r,
 		return false;
 	if (rva != 0 && !string_at(d, rva, &csd, err))
 		return false;
-	d->report->arch = CONTEXT_ARCHITECTURE_NAME;
+	d->report->arch = MACHINE_NAME;
 	return kernel_from(d, csd, version, err);
 }
 

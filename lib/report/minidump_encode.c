@@ -122,7 +122,7 @@ static void put_system(struct encoder *e)
 	if (kernel != NULL)
 		(void)sscanf(kernel, "%9u.%9u.%9u", &version[0], &version[1],
 			     &version[2]);
-	writer_u16(e->out, CONTEXT_ARCHITECTURE);
+	writer_u16(e->out, MACHINE_MINIDUMP);
 	writer_u16(e->out, 0); /* level, revision: not known */
 	writer_u16(e->out, 0);
 	writer_u8(e->out, 0); /* processors: not known */

@@ -346,7 +346,7 @@ static const char *describe_protection(const struct fault *f)
 	const char *text = describe_by_code(f);
 	const struct thread *t = report_crashed_thread(f->report);
 
-	for (unsigned i = 0; text == NULL && t != NULL && i <= R_RIP; i++) {
+	for (unsigned i = 0; text == NULL && t != NULL && i < REG_CFI_COUNT; i++) {
 		uint64_t v = t->registers.value[i];
 
 		if (!(t->registers.valid >> i & 1) || is_canonical(v))
@@ -489,9 +489,9 @@ static const char *describe_sys(const struct fault *f)
 
 	if (f->report->code != 1) /* SYS_SECCOMP */
 		return NULL;
-	if (t == NULL || !(t->registers.valid >> R_RAX & 1))
+	if (t == NULL || !(t->registers.valid >> R_CALL & 1))
 		return say(f->report, "system call refused by seccomp");
-	number = t->registers.value[R_RAX];
+	number = t->registers.value[R_CALL];
 	name = is_system_call(f) ? system_call_name(number) : NULL;
 	return say(f->report, "system call %" PRIu64 "%s%s%s refused by "
 		   "seccomp", number, name ? " (" : "", name ? name : "",
@@ -547,10 +547,10 @@ const char *signal_reason(struct report *report, uint64_t error_code,
 	if (!signal_is_fault(report->code))
 		return describe_sent(report);
 	if (t != NULL) {
-		f.has_pc = t->registers.valid >> R_RIP & 1;
-		f.has_sp = t->registers.valid >> R_RSP & 1;
-		f.pc = t->registers.value[R_RIP];
-		f.sp = t->registers.value[R_RSP];
+		f.has_pc = t->registers.valid >> R_PC & 1;
+		f.has_sp = t->registers.valid >> R_SP & 1;
+		f.pc = t->registers.value[R_PC];
+		f.sp = t->registers.value[R_SP];
 	}
 	f.has_access = has_error_code;
 	f.write = has_error_code && error_code & FAULT_WRITE;

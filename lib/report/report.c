@@ -110,9 +110,9 @@ char *report_string(struct report *report, const char *text, size_t len)
 
 uint64_t thread_sp(const struct thread *thread)
 {
-	if (!(thread->registers.valid >> R_RSP & 1))
+	if (!(thread->registers.valid >> R_SP & 1))
 		return 0;
-	return thread->registers.value[R_RSP];
+	return thread->registers.value[R_SP];
 }
 
 const struct thread *report_crashed_thread(const struct report *report)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "machine.h"
 
 enum {
 	MAX_THREADS = 4096,         /* crash_record's table, and then some */
@@ -32,19 +33,9 @@ struct build_id {
 	uint8_t bytes[MAX_BUILD_ID];
 };
 
-/* DWARF numbering, so that CFI needs no table; the rest after it. */
-enum reg {
-	R_RAX, R_RDX, R_RCX, R_RBX, R_RSI, R_RDI, R_RBP, R_RSP,
-	R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15,
-	R_RIP, R_EFLAGS, R_CS, R_SS, R_DS, R_ES, R_FS, R_GS,
-	R_FS_BASE, R_GS_BASE,
-	REG_COUNT,
-	REG_CFI_COUNT = R_RIP + 1, /* those that CFI can recover */
-};
-
 struct registers {
 	uint64_t value[REG_COUNT];
-	uint32_t valid; /* bit i: value[i] is known */
+	uint64_t valid; /* bit i: value[i] is known */
 };
 
 /* Name of REG as a report shows it ("rip"); NULL past REG_COUNT. */

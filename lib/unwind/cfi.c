@@ -6,7 +6,7 @@
  * memory, with a search table of one entry and plain addresses. That keeps
  * hostile headers and counts away from it, needs none of the table but what is
  * looked at (libLLVM's is 6 MB), and makes .debug_frame look like .eh_frame. */
-#include "cfi.h"
+#include "arch.h"
 
 #include <assert.h>
 #include <dwarf.h>
@@ -214,18 +214,14 @@ static void put_length(uint8_t *at, const uint8_t *to)
 static uint8_t *put_cie(uint8_t *at, const struct cie *cie)
 {
 	/* No augmentation: addresses are eight bytes, and absolute. Before the
-	 * CIE's own program comes a correction: libdw 0.188's idea of what an
-	 * x86-64 function preserves has rax where rbx should be. */
+	 * CIE's own program comes what libdw has to be told. */
 	static const uint8_t head[] = { 0, 0, 0, 0, 0, 0, 0, 0, 3, '\0' };
-	static const uint8_t defaults[] = {
-		DW_CFA_undefined, R_RAX, DW_CFA_same_value, R_RBX,
-	};
 	uint8_t *to = put(at, head, sizeof(head));
 
 	to = put_uleb(to, cie->code_align);
 	to = put_sleb(to, cie->data_align);
 	to = put_uleb(to, cie->return_register);
-	to = put(to, defaults, sizeof(defaults));
+	to = put(to, arch_cfi_defaults, arch_cfi_defaults_len);
 	to = put(to, cie->program, cie->program_len);
 	put_length(at, to);
 	return to;
@@ -251,7 +247,7 @@ static void put_head(uint8_t *mini, const struct fde *fde, uint64_t fde_at)
 			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
 				     ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
 			.e_type = ET_DYN,
-			.e_machine = EM_X86_64,
+			.e_machine = MACHINE_ELF,
 			.e_version = EV_CURRENT,
 			.e_phoff = offsetof(struct mini_head, phdr),
 			.e_ehsize = sizeof(Elf64_Ehdr),
@@ -355,7 +351,7 @@ static bool take_cfa(struct row *row, Dwarf_Frame *frame)
 		return row->cfa.value >= 0 && row->cfa.value < REG_CFI_COUNT;
 	}
 	for (size_t i = 0; i < nops; i++)
-		row->is_plt |= ops[i].atom == DW_OP_breg0 + R_RIP;
+		row->is_plt |= arch_is_pc(&ops[i]);
 	return take_ops(row, &row->cfa, RULE_EXPR, ops, nops);
 }
 

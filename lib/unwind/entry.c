@@ -1,5 +1,6 @@
 /* Parsing and checking of CIEs and FDEs. Runs in the helper, the command line
  * and the symbolizer. Trusts no byte. */
+#include "arch.h"
 #include "entry.h"
 
 #include <dwarf.h>
@@ -251,8 +252,8 @@ bool entry_fde(struct reader *r, const struct cie *cie, uint64_t at,
 }
 
 /* Operands of a CFA instruction: r register, u unsigned, s signed, 1 2 4
- * bytes, e expression. NULL: an instruction that x86-64 does not have, or
- * (set_loc) that no compiler emits. */
+ * bytes, e expression. NULL: an instruction that this machine does not have,
+ * or (set_loc) that no compiler emits. */
 static const char *operands_of(uint8_t opcode)
 {
 	static const char *const operands[] = {
@@ -282,6 +283,8 @@ static const char *operands_of(uint8_t opcode)
 		[DW_CFA_GNU_negative_offset_extended] = "ru",
 	};
 
+	if (opcode == ARCH_CFA_INSTRUCTION)
+		return "";
 	switch (opcode & 0xc0) {
 	case DW_CFA_offset:
 		return "u";

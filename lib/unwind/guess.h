@@ -20,12 +20,16 @@ bool guess_is_return(struct unwind *unwind, uint64_t address);
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
 		     uint64_t *cfa_out);
 
-/* A stub of a procedure linkage table, by its bytes. */
+/* Go to a caller of which, besides what stays, pc and sp are known. */
+void guess_move(struct cursor *cursor, uint64_t pc, uint64_t sp,
+		enum trust trust);
+
+/* arch_MACHINE.c: a stub of a procedure linkage table, by its bytes. */
 bool guess_plt(struct unwind *unwind, struct cursor *cursor,
 	       uint64_t *cfa_out);
 
-/* A bad call, or a function that has pushed nothing yet: the return address is
- * where rsp points. */
+/* The same: a bad call, or a function that has pushed nothing yet, so that the
+ * return address is where a call leaves it. */
 bool guess_leaf(struct unwind *unwind, struct cursor *cursor,
 		uint64_t *cfa_out);
 

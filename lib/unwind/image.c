@@ -33,7 +33,7 @@ static bool is_ours(const Elf64_Ehdr *header)
 	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
 	       header->e_ident[EI_CLASS] == ELFCLASS64 &&
 	       header->e_ident[EI_DATA] == ELFDATA2LSB &&
-	       header->e_machine == EM_X86_64 &&
+	       header->e_machine == MACHINE_ELF &&
 	       header->e_phentsize == sizeof(Elf64_Phdr) &&
 	       header->e_phnum <= IMAGE_MAX_HEADERS;
 }

@@ -1,6 +1,7 @@
 /* One step from a frame to its caller: CFI where there is any, and what else
  * can be believed where there is none, in the order of trust. Runs in the
  * helper, the command line and the symbolizer. */
+#include "arch.h"
 #include "expr.h"
 #include "guess.h"
 
@@ -15,7 +16,7 @@ bool walk_is_exact(enum trust trust)
 
 uint64_t walk_lookup_pc(const struct cursor *cursor)
 {
-	uint64_t pc = cursor->regs.value[R_RIP];
+	uint64_t pc = cursor->regs.value[R_PC];
 
 	return walk_is_exact(cursor->trust) ? pc : pc - 1;
 }
@@ -143,14 +144,14 @@ enum apply_result walk_apply(struct unwind *unwind, const struct row *row,
 	for (size_t i = 0; i < REG_CFI_COUNT; i++)
 		if (rule_value(unwind, &row->regs[i], regs, cfa, i,
 			       &caller.value[i]))
-			caller.valid |= 1u << i;
+			caller.valid |= REG_BIT(i);
 	if (!(caller.valid >> ra & 1))
 		return APPLY_NO_VALUE;
-	caller.value[R_RIP] = caller.value[ra];
-	caller.valid |= 1u << R_RIP;
-	if (!(caller.valid >> R_RSP & 1)) {
-		caller.value[R_RSP] = cfa;
-		caller.valid |= 1u << R_RSP;
+	caller.value[R_PC] = arch_code_address(caller.value[ra]);
+	caller.valid |= REG_BIT(R_PC);
+	if (!(caller.valid >> R_SP & 1)) {
+		caller.value[R_SP] = cfa;
+		caller.valid |= REG_BIT(R_SP);
 	}
 	*caller_out = caller;
 	return APPLY_OK;
@@ -180,11 +181,15 @@ static enum step_result rescue(struct unwind *unwind, struct cursor *cursor,
 }
 
 /* The stack grows down, so callers lie higher; only signal handlers on another
- * stack and switches between stacks go down, and not often. */
+ * stack and switches between stacks go down, and not often. Where a call pushes
+ * nothing a function that was interrupted may have no frame at all. */
 static bool is_progress(struct cursor *cursor, const struct registers *caller,
 			bool may_switch)
 {
-	if (caller->value[R_RSP] > cursor->regs.value[R_RSP])
+	uint64_t from = cursor->regs.value[R_SP], to = caller->value[R_SP];
+
+	if (to > from ||
+	    (to == from && !ARCH_CALL_PUSHES && walk_is_exact(cursor->trust)))
 		return true;
 	if (!may_switch || cursor->backward == WALK_MAX_BACKWARD)
 		return false;
@@ -198,14 +203,14 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 {
 	struct registers caller;
 	bool may_switch = row->is_signal || row->cfa.kind == RULE_EXPR ||
-			  row->cfa.value != R_RSP;
+			  row->cfa.value != R_SP;
 	enum trust trust = row_trust(row);
 
 	switch (walk_apply(unwind, row, &cursor->regs, &caller, cfa_out)) {
 	case APPLY_END:
 		return STEP_END;
 	case APPLY_NO_VALUE:
-		return rescue(unwind, cursor, cursor->regs.value[R_RSP],
+		return rescue(unwind, cursor, cursor->regs.value[R_SP],
 			      cfa_out,
 			      *cfa_out ? "stack memory is not readable" :
 					 "a register that CFI needs is lost",
@@ -214,15 +219,15 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 		break;
 	}
 	if (trust != TRUST_SIGFRAME &&
-	    caller.value[R_RIP] < WALK_LOWEST_PC)
+	    caller.value[R_PC] < WALK_LOWEST_PC)
 		return STEP_END;
 	if (!is_progress(cursor, &caller, may_switch)) {
 		*why_out = no_progress;
 		return STEP_LOST;
 	}
 	if (trust != TRUST_SIGFRAME &&
-	    !walk_is_code(unwind, caller.value[R_RIP]))
-		return rescue(unwind, cursor, caller.value[R_RSP], cfa_out,
+	    !walk_is_code(unwind, caller.value[R_PC]))
+		return rescue(unwind, cursor, caller.value[R_SP], cfa_out,
 			      "corrupt return address", why_out);
 	cursor->regs = caller;
 	cursor->trust = trust;
@@ -234,7 +239,7 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 static bool guess_exact(struct unwind *unwind, struct cursor *cursor,
 			uint64_t *cfa_out)
 {
-	bool is_code = walk_is_code(unwind, cursor->regs.value[R_RIP]);
+	bool is_code = walk_is_code(unwind, cursor->regs.value[R_PC]);
 
 	if (is_code && cursor->module < 0) /* JIT: frame pointers are kept */
 		return guess_frame_pointer(unwind, cursor, cfa_out) ||
@@ -245,12 +250,12 @@ static bool guess_exact(struct unwind *unwind, struct cursor *cursor,
 	       guess_frame_pointer(unwind, cursor, cfa_out);
 }
 
-/* rbp is 0 in the outermost frame, by the ABI. */
+/* The frame pointer is 0 in the outermost frame, by the ABI. */
 static bool is_outermost(const struct cursor *cursor)
 {
 	return !walk_is_exact(cursor->trust) &&
-	       cursor->regs.valid >> R_RBP & 1 &&
-	       cursor->regs.value[R_RBP] == 0;
+	       cursor->regs.valid >> R_FP & 1 &&
+	       cursor->regs.value[R_FP] == 0;
 }
 
 static enum step_result without_row(struct unwind *unwind,
@@ -265,7 +270,7 @@ static enum step_result without_row(struct unwind *unwind,
 	} else if (is_outermost(cursor)) {
 		return STEP_END;
 	}
-	return rescue(unwind, cursor, cursor->regs.value[R_RSP], cfa_out,
+	return rescue(unwind, cursor, cursor->regs.value[R_SP], cfa_out,
 		      "no rule finds a caller", why_out);
 }
 
@@ -276,7 +281,7 @@ static bool may_be_sigreturn(const struct cursor *cursor,
 {
 	return !walk_is_exact(cursor->trust) &&
 	       (!row || (!row->is_signal &&
-			 row->end == cursor->regs.value[R_RIP]));
+			 row->end == cursor->regs.value[R_PC]));
 }
 
 static enum step_result leave_handler(struct cursor *cursor,
@@ -309,6 +314,6 @@ enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 		result = without_row(unwind, cursor, cfa_out, why_out);
 	if (result == STEP_FRAME)
 		cursor->module =
-			walk_module(unwind, cursor->regs.value[R_RIP]);
+			walk_module(unwind, cursor->regs.value[R_PC]);
 	return result;
 }

@@ -75,7 +75,7 @@ static void store_add(struct store *store, const struct unwind *unwind,
 		      const struct cursor *cursor)
 {
 	struct frame *frame = store_slot(store, store->n++);
-	uint64_t pc = cursor->regs.value[R_RIP];
+	uint64_t pc = cursor->regs.value[R_PC];
 
 	if (!frame)
 		return;
@@ -159,7 +159,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 {
 	struct store store = { .frames = frames, .max = max, .head = max / 2 };
 	struct cursor cursor = { .regs = *registers, .trust = TRUST_CONTEXT };
-	const uint32_t needed = 1u << R_RIP | 1u << R_RSP;
+	const uint64_t needed = REG_BIT(R_PC) | REG_BIT(R_SP);
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;
 	int64_t began_ms = clock_monotonic_ms();
@@ -169,7 +169,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		result_out->truncated = "no registers";
 		return;
 	}
-	cursor.module = walk_module(unwind, registers->value[R_RIP]);
+	cursor.module = walk_module(unwind, registers->value[R_PC]);
 	result_out->truncated = walk(unwind, &cursor, &store,
 				     began_ms + may_ms);
 	unwind->left_ms -= clock_monotonic_ms() - began_ms;

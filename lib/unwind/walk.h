@@ -64,7 +64,7 @@ size_t walk_code(struct unwind *unwind, uint64_t address, void *to, size_t len);
 
 enum apply_result { APPLY_OK, APPLY_END, APPLY_NO_VALUE };
 
-/* Use ROW on REGS: the caller's registers, rip among them, and the CFA. END
+/* Use ROW on REGS: the caller's registers, pc among them, and the CFA. END
  * where the return address is undefined by rule. */
 enum apply_result walk_apply(struct unwind *unwind, const struct row *row,
 			     const struct registers *regs,

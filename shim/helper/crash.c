@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/proc/user.h"
 #include "../../lib/report/clock.h"
 #include "../../lib/report/fingerprint.h"
 #include "../../lib/report/siginfo.h"
@@ -264,7 +265,7 @@ static void keep_stack(struct crash *crash, struct report *report,
 static void keep_code(struct crash *crash, struct report *report,
 		      const struct thread *thread)
 {
-	uint64_t pc = thread->registers.value[R_RIP];
+	uint64_t pc = thread->registers.value[R_PC];
 	const struct map *map = maps_find(&crash->maps, pc);
 	struct memory_range *code;
 	uint64_t start, end;
@@ -341,7 +342,7 @@ static void take_other(struct crash *crash, struct report *report,
 	if (from->state != THREAD_STOPPED)
 		report->complete = false;
 	if (from->state == THREAD_STOPPED) {
-		registers_from_user(from->regs, &thread->registers);
+		user_registers(from->regs, &thread->registers);
 	} else if (from->state == THREAD_PLACED) {
 		registers_from_place(from->regs, &thread->registers);
 		thread->truncated = "not stopped: in a system call that "

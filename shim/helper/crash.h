@@ -79,9 +79,9 @@ void crash_notes(struct crash *crash, struct report *report);
 /* registers_x86_64.c: as the kernel lays them out, to ours. */
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 			  uint64_t fs_base, struct registers *out);
-void registers_from_user(const uint64_t regs[27], struct registers *out);
-/* Of those, pc and sp alone are known. */
-void registers_from_place(const uint64_t regs[27], struct registers *out);
+/* The same of a thread of whose registers pc and sp alone are known. */
+void registers_from_place(const uint64_t regs[USER_WORDS],
+			  struct registers *out);
 /* Bytes of the extended state whose first are HEAD; 0: not one. */
 size_t xstate_size(const uint8_t head[512]);
 /* The page-fault error code in GREGS; false where it was no page fault. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../../lib/proc/linkmap.h"
+#include "../../lib/proc/user.h"
 #include "../../lib/report/bytes.h"
 #include "crash.h"
 
@@ -46,12 +47,12 @@ static void put_stacks(struct crash *crash, struct writer *out)
 	struct registers r;
 
 	registers_from_gregs(record->gregs, record->fs_base, &r);
-	put_stack(crash, r.value[R_RSP], record->fs_base, out);
+	put_stack(crash, r.value[R_SP], record->fs_base, out);
 	for (uint32_t i = 0; i < record->nthreads; i++) {
 		if (record->threads[i].state != THREAD_STOPPED)
 			continue;
-		registers_from_user(record->threads[i].regs, &r);
-		put_stack(crash, r.value[R_RSP], r.value[R_FS_BASE], out);
+		user_registers(record->threads[i].regs, &r);
+		put_stack(crash, r.value[R_SP], r.value[R_THREAD], out);
 	}
 }
 

@@ -1,4 +1,4 @@
-/* The kernel's two register layouts on x86-64, in our (DWARF's) order. */
+/* A signal frame's registers of x86-64, in our (DWARF's) order. */
 #include <sys/reg.h>
 
 #include <string.h>
@@ -11,7 +11,7 @@ enum {
 	SOFTWARE_MAGIC = 0x46505853,
 };
 
-#define ALL_GENERAL ((1u << REG_CFI_COUNT) - 1)
+#define ALL_GENERAL (REG_BIT(REG_CFI_COUNT) - 1)
 
 /* Index in gregset_t (sys/ucontext.h) of each of ours. */
 static const uint8_t gregs_index[REG_CFI_COUNT] = {
@@ -24,23 +24,10 @@ static const uint8_t gregs_index[REG_CFI_COUNT] = {
 
 enum { GREG_EFLAGS = 17, GREG_SEGMENTS, GREG_ERROR, GREG_TRAP };
 
-/* Index in struct user_regs_struct (sys/user.h). */
-static const uint8_t user_index[REG_COUNT] = {
-	[R_RAX] = RAX,         [R_RDX] = RDX,       [R_RCX] = RCX,
-	[R_RBX] = RBX,         [R_RSI] = RSI,       [R_RDI] = RDI,
-	[R_RBP] = RBP,         [R_RSP] = RSP,       [R_R8] = R8,
-	[R_R9] = R9,           [R_R10] = R10,       [R_R11] = R11,
-	[R_R12] = R12,         [R_R13] = R13,       [R_R14] = R14,
-	[R_R15] = R15,         [R_RIP] = RIP,       [R_EFLAGS] = EFLAGS,
-	[R_CS] = CS,           [R_SS] = SS,         [R_DS] = DS,
-	[R_ES] = ES,           [R_FS] = FS,         [R_GS] = GS,
-	[R_FS_BASE] = FS_BASE, [R_GS_BASE] = GS_BASE,
-};
-
 static void set(struct registers *registers, enum reg reg, uint64_t value)
 {
 	registers->value[reg] = value;
-	registers->valid |= 1u << reg;
+	registers->valid |= REG_BIT(reg);
 }
 
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
@@ -60,13 +47,6 @@ void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 		set(out, R_FS_BASE, fs_base);
 }
 
-void registers_from_user(const uint64_t regs[27], struct registers *out)
-{
-	*out = (struct registers){ .valid = 0 };
-	for (int i = 0; i < REG_COUNT; i++)
-		set(out, (enum reg)i, regs[user_index[i]]);
-}
-
 bool page_fault_error(const uint64_t gregs[RECORD_GREGS], uint64_t *error_out)
 {
 	if (gregs[GREG_TRAP] != 14)
@@ -75,7 +55,8 @@ bool page_fault_error(const uint64_t gregs[RECORD_GREGS], uint64_t *error_out)
 	return true;
 }
 
-void registers_from_place(const uint64_t regs[27], struct registers *out)
+void registers_from_place(const uint64_t regs[USER_WORDS],
+			  struct registers *out)
 {
 	*out = (struct registers){ .valid = 0 };
 	set(out, R_RIP, regs[RIP]);

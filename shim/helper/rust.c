@@ -187,7 +187,7 @@ const char *crash_panic(struct crash *crash, struct report *report)
 	struct window window;
 	struct place place, found = { .line = 0 };
 	char what[MAX_PANIC] = "";
-	uint64_t sp = report->threads[0].registers.value[R_RSP] & ~7ull;
+	uint64_t sp = report->threads[0].registers.value[R_SP] & ~7ull;
 	uint64_t first = 0;
 
 	window.n = crash_read(crash, sp, window.words,

@@ -16,14 +16,14 @@ enum { MAX_OVERSHOOT = 1 << 20 };
 static uint64_t stack_end(const struct crash *crash, const struct map *map,
 			  const struct registers *registers)
 {
-	uint64_t sp = registers->value[R_RSP];
+	uint64_t sp = registers->value[R_SP];
 	uint64_t argc = crash->record->main_stack_end;
-	uint64_t tcb = registers->value[R_FS_BASE];
+	uint64_t tcb = registers->value[R_THREAD];
 	uint64_t end = map->end;
 
 	if (argc > sp && argc < end)
 		end = argc;
-	if ((registers->valid & 1u << R_FS_BASE) && tcb > sp && tcb < end)
+	if ((registers->valid & REG_BIT(R_THREAD)) && tcb > sp && tcb < end)
 		end = tcb;
 	return end;
 }
@@ -49,7 +49,7 @@ struct stack_window stack_window(const struct crash *crash,
 				 uint64_t wanted)
 {
 	struct stack_window window = { 0 };
-	uint64_t sp = registers->value[R_RSP];
+	uint64_t sp = registers->value[R_SP];
 	const struct map *map = stack_map(crash, sp);
 	uint64_t argc = crash->record->main_stack_end;
 	uint64_t start, end;
@@ -105,14 +105,14 @@ void stack_sanitize(const struct crash *crash, uint8_t *bytes, uint64_t start,
 
 void registers_sanitize(const struct crash *crash, struct registers *registers)
 {
-	const struct map *own = stack_map(crash, registers->value[R_RSP]);
+	const struct map *own = stack_map(crash, registers->value[R_SP]);
 
 	/* Where the pc and the stack are says nothing of what is there. */
 	for (unsigned i = 0; i < REG_CFI_COUNT; i++) {
-		if (i != R_RSP && i != R_RIP &&
+		if (i != R_SP && i != R_PC &&
 		    !is_harmless(crash, registers->value[i], own))
-			registers->valid &= ~(1u << i);
-		if (!(registers->valid & 1u << i))
+			registers->valid &= ~REG_BIT(i);
+		if (!(registers->valid & REG_BIT(i)))
 			registers->value[i] = 0;
 	}
 }

@@ -1,0 +1,12 @@
+/* General registers in the kernel's order: as ptrace's NT_PRSTATUS and the
+ * notes of core files have them. One file per architecture. */
+#ifndef EPITAPH_PROC_USER_H
+#define EPITAPH_PROC_USER_H
+
+#include "../report/report.h"
+
+/* REGS in our order; what the kernel does not say there stays unknown. */
+void user_registers(const uint64_t regs[USER_WORDS],
+		    struct registers *registers_out);
+
+#endif
