@@ -9,18 +9,23 @@ LDFLAGS =
 PREFIX = /usr/local
 DESTDIR =
 B = build
+CARRIED = $(B)/helper.carried
 CLANG = clang
 FUZZ_SECONDS = 20
+
+# The machine to build for, by its compiler. What knows it is in files that are
+# named for it.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # Lists: one name per line, sorted.
 REPORT_SRCS = \
 	lib/report/bytes.c \
-	lib/report/context_x86_64.c \
+	lib/report/context_$(ARCH).c \
 	lib/report/error.c \
 	lib/report/fingerprint.c \
 	lib/report/funcname.c \
 	lib/report/gzip.c \
-	lib/report/instruction_x86_64.c \
+	lib/report/instruction_$(ARCH).c \
 	lib/report/meta_decode.c \
 	lib/report/meta_encode.c \
 	lib/report/minidump_decode.c \
@@ -29,12 +34,12 @@ REPORT_SRCS = \
 	lib/report/report.c \
 	lib/report/semantic.c \
 	lib/report/siginfo.c \
-	lib/report/syscalls_x86_64.c \
+	lib/report/syscalls_$(ARCH).c \
 	lib/report/utf.c \
 	lib/report/uuid.c
 
 UNWIND_SRCS = \
-	lib/unwind/arch_x86_64.c \
+	lib/unwind/arch_$(ARCH).c \
 	lib/unwind/cfi.c \
 	lib/unwind/entry.c \
 	lib/unwind/expr.c \
@@ -51,7 +56,7 @@ PROC_SRCS = \
 	lib/proc/linkmap.c \
 	lib/proc/maps.c \
 	lib/proc/stop.c \
-	lib/proc/user_x86_64.c
+	lib/proc/user_$(ARCH).c
 
 SPOOL_SRCS = \
 	lib/spool/budget.c \
@@ -61,14 +66,15 @@ SPOOL_SRCS = \
 
 # The signal zone: own flags, and scripts/check-zone proves what it may do.
 ZONE_SRCS = \
-	shim/signal/arch_x86_64.c \
+	shim/signal/arch_$(ARCH).c \
 	shim/signal/budget.c \
 	shim/signal/capture.c \
 	shim/signal/dispatch.c \
-	shim/signal/frame_x86_64.c \
+	shim/signal/frame_$(ARCH).c \
 	shim/signal/handler.c \
 	shim/signal/maps.c \
 	shim/signal/mem.c \
+	shim/signal/mem_$(ARCH).c \
 	shim/signal/raw.c \
 	shim/signal/release.c \
 	shim/signal/siblings.c \
@@ -82,7 +88,7 @@ ZONE_SRCS = \
 SHIM_SRCS = \
 	shim/annotate.c \
 	shim/interpose/altstack.c \
-	shim/interpose/entry_x86_64.c \
+	shim/interpose/entry_$(ARCH).c \
 	shim/interpose/exit.c \
 	shim/interpose/filter.c \
 	shim/interpose/jump.c \
@@ -102,7 +108,7 @@ SHIM_SRCS = \
 HELPER_SRCS = \
 	shim/helper/crash.c \
 	shim/helper/cxx.c \
-	shim/helper/cxx_what_x86_64.c \
+	shim/helper/cxx_what_$(ARCH).c \
 	shim/helper/exported.c \
 	shim/helper/flush.c \
 	shim/helper/main.c \
@@ -110,9 +116,9 @@ HELPER_SRCS = \
 	shim/helper/nomaps.c \
 	shim/helper/notes.c \
 	shim/helper/raw.c \
-	shim/helper/registers_x86_64.c \
+	shim/helper/registers_$(ARCH).c \
 	shim/helper/rust.c \
-	shim/helper/sandbox_x86_64.c \
+	shim/helper/sandbox_$(ARCH).c \
 	shim/helper/sender.c \
 	shim/helper/stacks.c
 
@@ -224,6 +230,7 @@ UNIT_TESTS = \
 	spool \
 	symbols \
 	unwind \
+	unwind_aarch64 \
 	utf \
 	uuid \
 	wire
@@ -294,7 +301,12 @@ PROJECT = $(STD) $(WARN) $(DEPS) $(HARDEN) -fPIE
 SHIM_FLAGS = $(STD) $(WARN) $(DEPS) -fPIC -ffreestanding -fno-builtin \
 	-fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
 	-fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables \
-	-fasynchronous-unwind-tables
+	-fasynchronous-unwind-tables $(SHIM_FLAGS_$(ARCH))
+SHIM_FLAGS_aarch64 = -mno-outline-atomics
+# There gcc puts constants that need relocation where data is. The shim has
+# none that is not zero at first, and no page for it below its stacks.
+SHIM_AFTER_aarch64 = && $(CC:gcc=objcopy) \
+	--rename-section .data=.data.rel.ro,alloc,load,data,contents $@
 ZONE_FLAGS = $(SHIM_FLAGS) -fno-jump-tables -Wframe-larger-than=1024 \
 	-foptimize-sibling-calls
 SHIM_LDFLAGS = -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
@@ -331,7 +343,7 @@ all: $(PROGRAMS)
 
 $(B)/obj/shim/signal/%.o: shim/signal/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(ZONE_FLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS) $(ZONE_FLAGS) -c -o $@ $< $(SHIM_AFTER_$(ARCH))
 
 $(B)/obj/shim/helper/%.o: shim/helper/%.c Makefile
 	@mkdir -p $(@D)
@@ -339,7 +351,7 @@ $(B)/obj/shim/helper/%.o: shim/helper/%.c Makefile
 
 $(B)/obj/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SHIM_FLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS) $(SHIM_FLAGS) -c -o $@ $< $(SHIM_AFTER_$(ARCH))
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -355,9 +367,9 @@ $(B)/asan/%.o: %.c Makefile
 $(B)/helper.carried: $(B)/epitaph-helper
 	$(STRIP) -s -o $@ $<
 
-$(B)/obj/shim/signal/carried.o: shim/signal/carried.S $(B)/helper.carried
+$(B)/obj/shim/signal/carried.o: shim/signal/carried.S $(CARRIED)
 	@mkdir -p $(@D)
-	$(CC) -DCARRIED='"$(B)/helper.carried"' -c -o $@ $<
+	$(CC) -DCARRIED='"$(CARRIED)"' -c -o $@ $<
 
 # The stacks come first, above the page that is made read-only.
 $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
@@ -369,7 +381,7 @@ $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
-		lib/proc/linkmap.c lib/proc/maps.c lib/proc/user_x86_64.c)
+		lib/proc/linkmap.c lib/proc/maps.c lib/proc/user_$(ARCH).c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
@@ -388,7 +400,25 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 $(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes: \
 		$(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
-$(B)/unit/sandbox: $(call asan,shim/helper/sandbox_x86_64.c)
+# The unwinder of another machine, on this one.
+aarch64 = $(patsubst %.c,$(B)/asan-aarch64/%.o,$(1))
+UNWIND_AARCH64 = $(subst _$(ARCH),_aarch64,$(UNWIND_SRCS)) \
+	lib/report/bytes.c lib/report/error.c lib/report/report.c
+
+$(B)/asan-aarch64/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(PROJECT) $(SANITIZE) -DMACHINE_AARCH64 -c -o $@ $<
+
+$(B)/unit/unwind_aarch64: $(B)/asan-aarch64/tests/unit/unwind_aarch64.o \
+		$(call aarch64,$(UNWIND_AARCH64))
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
+
+$(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
+	@mkdir -p $(@D)
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
+
+$(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
 $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
@@ -447,6 +477,15 @@ $(B)/bench/empty.so: tests/bench/empty.c Makefile
 	$(CC) -O2 -g $(SHIM_FLAGS) -nostdlib -shared -o $@ $< \
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
 		-Wl,--hash-style=both
+
+# What there is of another machine's, for scripts/cross, with its compiler.
+$(B)/cross/%: tests/cross/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -Werror -pthread -o $@ $<
+
+cross: $(B)/libepitaph.so \
+		$(call objs,$(UNWIND_SRCS) lib/proc/user_$(ARCH).c) \
+		$(B)/cross/die $(B)/cross/show
 
 # The shim with something wrong in its zone, for the trap to find.
 PLANTED_LIBS = $(patsubst %,$(B)/test/plant_%.so,$(PLANTS))
@@ -531,6 +570,7 @@ vm:
 	@tests/vm/run
 
 lint:
+	@scripts/setup lint
 	@scripts/lint
 
 install: all
@@ -597,5 +637,5 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers demo fresh fuzz fuzz-seeds inject install lint \
+	crashers cross demo fresh fuzz fuzz-seeds inject install lint \
 	programs soak unit vm

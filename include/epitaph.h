@@ -90,7 +90,7 @@ static __inline__ void epitaph_copy(char *to, const char *from, unsigned size)
 {
 	unsigned i, len = 0;
 
-	while (from[len] && len < size - 1)
+	while (len < size - 1 && from[len])
 		len++;
 	while (from[len] && len && (from[len] & 0xc0) == 0x80)
 		len--;

@@ -290,7 +290,7 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 {
 	uint64_t inner = lookup->base + inner_offset;
 	const struct symbol *symbol;
-	uint64_t pcs[TAILCALL_MAX];
+	uint64_t pcs[TAILCALL_MAX] = { 0 };
 	size_t n = 0;
 
 	if (!lookup->has_dwarf)

@@ -346,10 +346,11 @@ static const char *describe_protection(const struct fault *f)
 	const char *text = describe_by_code(f);
 	const struct thread *t = report_crashed_thread(f->report);
 
-	for (unsigned i = 0; text == NULL && t != NULL && i < REG_CFI_COUNT; i++) {
+	for (unsigned i = 0; t != NULL && i < REG_CFI_COUNT; i++) {
 		uint64_t v = t->registers.value[i];
 
-		if (!(t->registers.valid >> i & 1) || is_canonical(v))
+		if (text != NULL || !(t->registers.valid >> i & 1) ||
+		    is_canonical(v))
 			continue;
 		text = say(f->report,
 			   "access to a non-canonical address (%s is "

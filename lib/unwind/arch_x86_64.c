@@ -48,18 +48,20 @@ static size_t indirect_call_len(uint8_t modrm, uint8_t sib)
 bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 			 uint64_t address)
 {
-	const uint8_t *end = bytes + ARCH_CALL_BYTES;
 	int32_t to;
 
-	memcpy(&to, end - sizeof(to), sizeof(to));
-	if (end[-5] == 0xe8 &&
+	memcpy(&to, &bytes[ARCH_CALL_BYTES - sizeof(to)], sizeof(to));
+	if (bytes[ARCH_CALL_BYTES - 1 - sizeof(to)] == 0xe8 &&
 	    walk_is_code(unwind, address + (uint64_t)(int64_t)to))
 		return true;
-	for (size_t len = 2; len <= ARCH_CALL_BYTES; len++)
-		if (end[-(int)len] == 0xff &&
-		    indirect_call_len(end[1 - (int)len],
-				      len > 2 ? end[2 - (int)len] : 0) == len)
+	for (size_t at = 0; at <= ARCH_CALL_BYTES - 2; at++) {
+		size_t len = ARCH_CALL_BYTES - at;
+
+		if (bytes[at] == 0xff &&
+		    indirect_call_len(bytes[at + 1],
+				      len > 2 ? bytes[at + 2] : 0) == len)
 			return true;
+	}
 	return false;
 }
 

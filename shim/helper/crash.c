@@ -323,7 +323,7 @@ static void take_crashed(struct crash *crash, struct report *report,
 					     sizeof(record->name)));
 	thread->crashed = true;
 	thread->has_registers = true;
-	registers_from_gregs(record->gregs, record->fs_base,
+	registers_from_gregs(record->gregs, record->tcb,
 			     &thread->registers);
 	if (!record->settings.sanitize)
 		take_xstate(crash, report, thread);

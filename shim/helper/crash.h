@@ -78,7 +78,7 @@ void crash_notes(struct crash *crash, struct report *report);
 
 /* registers_x86_64.c: as the kernel lays them out, to ours. */
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
-			  uint64_t fs_base, struct registers *out);
+			  uint64_t tcb, struct registers *out);
 /* The same of a thread of whose registers pc and sp alone are known. */
 void registers_from_place(const uint64_t regs[USER_WORDS],
 			  struct registers *out);

@@ -316,7 +316,7 @@ static uint64_t block_of(struct crash *crash, uint64_t vector, uint64_t module)
  * TCB holds. */
 static bool find_exception(struct crash *crash, struct exception *out)
 {
-	uint64_t tcb = crash->record->fs_base, lowest = tcb;
+	uint64_t tcb = crash->record->tcb, lowest = tcb;
 	uint64_t vector = crash_read_u64(crash, tcb + 8);
 	uint64_t n = crash_read_u64(crash, vector - 16);
 

@@ -46,8 +46,8 @@ static void put_stacks(struct crash *crash, struct writer *out)
 	const struct crash_record *record = crash->record;
 	struct registers r;
 
-	registers_from_gregs(record->gregs, record->fs_base, &r);
-	put_stack(crash, r.value[R_SP], record->fs_base, out);
+	registers_from_gregs(record->gregs, record->tcb, &r);
+	put_stack(crash, r.value[R_SP], record->tcb, out);
 	for (uint32_t i = 0; i < record->nthreads; i++) {
 		if (record->threads[i].state != THREAD_STOPPED)
 			continue;

@@ -22,8 +22,6 @@ static const uint8_t gregs_index[REG_CFI_COUNT] = {
 	[R_RIP] = 16,
 };
 
-enum { GREG_EFLAGS = 17, GREG_SEGMENTS, GREG_ERROR, GREG_TRAP };
-
 static void set(struct registers *registers, enum reg reg, uint64_t value)
 {
 	registers->value[reg] = value;
@@ -31,7 +29,7 @@ static void set(struct registers *registers, enum reg reg, uint64_t value)
 }
 
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
-			  uint64_t fs_base, struct registers *out)
+			  uint64_t tcb, struct registers *out)
 {
 	uint64_t segments = gregs[GREG_SEGMENTS];
 
@@ -43,8 +41,8 @@ void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 	set(out, R_GS, segments >> 16 & 0xffff);
 	set(out, R_FS, segments >> 32 & 0xffff);
 	set(out, R_SS, segments >> 48 & 0xffff);
-	if (fs_base)
-		set(out, R_FS_BASE, fs_base);
+	if (tcb)
+		set(out, R_FS_BASE, tcb);
 }
 
 bool page_fault_error(const uint64_t gregs[RECORD_GREGS], uint64_t *error_out)

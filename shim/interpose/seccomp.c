@@ -14,8 +14,6 @@
 #include "../signal/zone.h"
 #include "interpose.h"
 
-#define AUDIT_X86_64 0xc000003eu
-
 struct call {
 	uint16_t number;
 	uint64_t arguments[3];
@@ -41,7 +39,7 @@ static const struct call needed[] = {
 
 /* These the witness tries first, if a filter does more than refuse them. */
 static const struct call wanted[] = {
-	{ SYS_arch_prctl, { 0x1003 } },
+	OWN_CALLS,
 	{ SYS_clock_gettime, { CLOCK_MONOTONIC } },
 	{ SYS_close, { 3 } },
 	{ SYS_fsync, { 3 } },
@@ -50,14 +48,11 @@ static const struct call wanted[] = {
 	{ SYS_getuid, { 0 } },
 	{ SYS_kill, { 0 } },
 	{ SYS_openat, { 0 } },
-	{ SYS_open, { 0 } },
-	{ SYS_poll, { 0 } },
 	{ SYS_prctl, { PR_GET_DUMPABLE } },
 	{ SYS_prctl, { PR_SET_DUMPABLE, 1 } },
 	{ SYS_prctl, { PR_GET_NAME } },
 	{ SYS_prctl, { PR_SET_PTRACER, ~0ull } },
 	{ SYS_process_vm_readv, { 0 } },
-	{ SYS_readlink, { 0 } },
 	{ SYS_rt_tgsigqueueinfo, { 0, 0, SIGSEGV } },
 	{ SYS_sched_getattr, { 0 } },
 	{ SYS_sched_setattr, { 0 } },
@@ -76,7 +71,7 @@ static uint32_t action_of(const struct sock_fprog *filter,
 {
 	struct seccomp_data data = {
 		.nr = call->number,
-		.arch = AUDIT_X86_64,
+		.arch = OWN_AUDIT_ARCH,
 		.instruction_pointer = (uint64_t)(uintptr_t)action_of,
 	};
 

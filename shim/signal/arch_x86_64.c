@@ -1,16 +1,15 @@
 /* What the signal zone knows about x86-64: the layout of a signal frame, and
  * how to make an instruction fault again. */
+#include <elf.h>
+#include <sys/ptrace.h>
+
 #include "zone.h"
 
 enum {
 	FXSAVE_BYTES = 512,
 	SOFTWARE_AT = 464, /* struct _fpx_sw_bytes in the FXSAVE area */
 	SOFTWARE_MAGIC = 0x46505853,
-	GREG_RAX = 13,
-	GREG_RSP = 15,
-	GREG_RIP = 16,
-	GREG_EFLAGS = 17,
-	GREG_SEGMENTS = 18,
+	USER_ORIG_RAX = 15,
 	USER_RIP = 16, /* in struct user_regs_struct */
 	USER_CS = 17,
 	USER_EFLAGS = 18,
@@ -19,7 +18,6 @@ enum {
 	USER_FS_BASE = 21,
 	USER_FS = 25,
 	USER_GS = 26,
-	USER_COUNT = 27,
 };
 
 /* Index in gregset_t of the first sixteen of struct user_regs_struct: r15,
@@ -59,10 +57,29 @@ void allow_misalignment(const ucontext_t *context)
 			 "lea 128(%%rsp), %%rsp" ::: "cc", "memory");
 }
 
-void save_registers(const ucontext_t *context)
+_Static_assert(GREGS_AT == offsetof(ucontext_t, uc_mcontext.gregs) &&
+	       RECORD_GREGS * 8 == sizeof(gregset_t), "layout_x86_64.h");
+
+void context_gregs(const ucontext_t *context, uint64_t gregs_out[RECORD_GREGS])
 {
 	for (size_t i = 0; i < RECORD_GREGS; i++)
-		zone.record.gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
+		gregs_out[i] = (uint64_t)context->uc_mcontext.gregs[i];
+}
+
+bool is_fault_greg(size_t i)
+{
+	return i == GREG_ERROR || i == GREG_TRAP || i == GREG_CR2 ||
+	       i == GREG_OLDMASK;
+}
+
+uint64_t code_address(uint64_t address)
+{
+	return address;
+}
+
+void save_registers(const ucontext_t *context)
+{
+	context_gregs(context, zone.record.gregs);
 }
 
 uint64_t xstate_address(const ucontext_t *context)
@@ -129,14 +146,15 @@ bool at_abort_trap(const ucontext_t *context)
 	return instruction == 0xf4; /* hlt */
 }
 
-void context_to_user(const ucontext_t *context, uint64_t regs_out[27])
+void context_to_user(const ucontext_t *context,
+		     uint64_t regs_out[RECORD_USER])
 {
 	const greg_t *gregs = context->uc_mcontext.gregs;
 	uint64_t segments = (uint64_t)gregs[GREG_SEGMENTS];
 
 	for (size_t i = 0; i < sizeof(greg_of_user); i++)
 		regs_out[i] = (uint64_t)gregs[greg_of_user[i]];
-	regs_out[15] = ~0ull; /* orig_rax: in no system call that is known */
+	regs_out[USER_ORIG_RAX] = ~0ull; /* in no call that is known */
 	regs_out[USER_RIP] = (uint64_t)gregs[GREG_RIP];
 	regs_out[USER_CS] = segments & 0xffff;
 	regs_out[USER_EFLAGS] = (uint64_t)gregs[GREG_EFLAGS];
@@ -148,30 +166,27 @@ void context_to_user(const ucontext_t *context, uint64_t regs_out[27])
 	sys2(arch_prctl, 0x1004 /* ARCH_GET_GS */, &regs_out[USER_FS_BASE + 1]);
 }
 
-void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[27])
+void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[RECORD_USER])
 {
-	for (size_t i = 0; i < USER_COUNT; i++)
+	for (size_t i = 0; i < RECORD_USER; i++)
 		regs_out[i] = 0;
 	regs_out[USER_RIP] = pc;
 	regs_out[USER_RSP] = sp;
 }
 
-uint64_t gregs_sp(const uint64_t gregs[RECORD_GREGS])
+long read_user(int32_t tid, uint64_t regs_out[RECORD_USER])
 {
-	return gregs[GREG_RSP];
+	struct { void *base; size_t len; } regs = { regs_out, RECORD_USER * 8 };
+
+	return trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
 }
 
-uint64_t gregs_pc(const uint64_t gregs[RECORD_GREGS])
-{
-	return gregs[GREG_RIP];
-}
-
-uint64_t user_sp(const uint64_t regs[27])
+uint64_t user_sp(const uint64_t regs[RECORD_USER])
 {
 	return regs[USER_RSP];
 }
 
-uint64_t user_fs_base(const uint64_t regs[27])
+uint64_t user_tcb(const uint64_t regs[RECORD_USER])
 {
 	return regs[USER_FS_BASE];
 }

@@ -133,8 +133,8 @@ static uint64_t program(void)
  * files: mostly who called. */
 static uint64_t place(uint64_t hash)
 {
-	uint64_t pc = gregs_pc(zone.record.gregs);
-	uint64_t sp = gregs_sp(zone.record.gregs) & ~7ull;
+	uint64_t pc = zone.record.gregs[GREG_PC];
+	uint64_t sp = zone.record.gregs[GREG_SP] & ~7ull;
 	const struct range *at = range_of(pc), *caller;
 	size_t n, taken = 0;
 
@@ -145,12 +145,13 @@ static uint64_t place(uint64_t hash)
 		hash = zone_mix(hash, pc & (ZONE_PAGE - 1));
 	n = copy_safely(sp, stack, sizeof(stack)) / sizeof(*stack);
 	for (size_t i = 0; i < n && taken < CALLERS; i++) {
-		caller = range_of(stack[i]);
+		uint64_t word = code_address(stack[i]);
+
+		caller = range_of(word);
 		if (!caller || (at && caller->path == at->path))
 			continue;
 		hash = zone_mix(hash, caller->path);
-		hash = zone_mix(hash,
-				stack[i] - caller->start + caller->offset);
+		hash = zone_mix(hash, word - caller->start + caller->offset);
 		taken++;
 	}
 	return hash;

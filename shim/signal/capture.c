@@ -18,6 +18,14 @@ size_t copy_safely(uint64_t address, void *to, size_t len)
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* The kernel writes for us, and says where it cannot: the stack then grows as
+ * it does for a frame of the kernel's, and nothing faults. */
+bool has_room(uint64_t from)
+{
+	return sys4(rt_sigprocmask, SIG_BLOCK, NULL, from & ~7ull,
+		    KERNEL_SIGSET) == 0;
+}
+
 int64_t clock_ns(int clock)
 {
 	struct timespec now = { 0, 0 };
@@ -25,7 +33,7 @@ int64_t clock_ns(int clock)
 	/* A filter may leave no clock but the oldest. */
 	if (sys2(clock_gettime, clock, &now) < 0 &&
 	    sys2(clock_gettime, clock, &now) < 0 && clock == CLOCK_REALTIME)
-		now.tv_sec = sys1(time, NULL);
+		now.tv_sec = sys_time();
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
@@ -66,13 +74,11 @@ static bool is_below(const struct first_fault *fault, uint64_t sp, bool same_pc)
 	if (!fault->signal || sp >= fault->context ||
 	    fault->context - sp > near)
 		return false;
-	if (copy_safely(fault->context +
-			offsetof(ucontext_t, uc_mcontext.gregs), live,
-			sizeof(live)) != sizeof(live))
+	if (copy_safely(fault->context + GREGS_AT, live, sizeof(live)) !=
+	    sizeof(live))
 		return false;
 	for (size_t i = 0; i < RECORD_GREGS; i++) {
-		if (live[i] != fault->gregs[i] &&
-		    (i != REG_RIP || same_pc))
+		if (live[i] != fault->gregs[i] && (i != GREG_PC || same_pc))
 			return false;
 	}
 	return true;
@@ -108,8 +114,7 @@ void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
 	fault->signal = sig;
 	fault->context = (uint64_t)(uintptr_t)context;
 	zone_copy(fault->siginfo, si, sizeof(fault->siginfo));
-	for (size_t i = 0; i < RECORD_GREGS; i++)
-		fault->gregs[i] = (uint64_t)context->uc_mcontext.gregs[i];
+	context_gregs(context, fault->gregs);
 }
 
 struct first_fault *fault_handled(void)
@@ -130,11 +135,11 @@ struct first_fault *fault_handled(void)
 static bool is_same_place(const struct first_fault *fault,
 			  const ucontext_t *context)
 {
+	uint64_t gregs[RECORD_GREGS];
+
+	context_gregs(context, gregs);
 	for (size_t i = 0; i < RECORD_GREGS; i++) {
-		if (i == REG_ERR || i == REG_TRAPNO || i == REG_CR2 ||
-		    i == REG_OLDMASK)
-			continue;
-		if ((uint64_t)context->uc_mcontext.gregs[i] != fault->gregs[i])
+		if (gregs[i] != fault->gregs[i] && !is_fault_greg(i))
 			return false;
 	}
 	return true;
@@ -189,7 +194,8 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	record->late = 0;
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
-	record->fs_base = zone.filtered ? 0 : thread_pointer();
+	record->tcb = THREAD_POINTER_CALLS && zone.filtered ? 0 :
+							      thread_pointer();
 	record->first_fault = 0;
 	fault = earlier_fault(sig, context, tid);
 	if (fault) {
@@ -237,7 +243,7 @@ void complete_record(const ucontext_t *context)
 void read_exe(void)
 {
 	char *exe = zone.record.exe;
-	long n = sys3(readlink, "/proc/self/exe", exe,
+	long n = sys_readlink("/proc/self/exe", exe,
 		      sizeof(zone.record.exe) - 1);
 
 	exe[n > 0 ? n : 0] = '\0';

@@ -164,7 +164,9 @@ static bool is_abort(int sig, const siginfo_t *si, const ucontext_t *context)
 		return false;
 	n = copy_safely(context_sp(context), words, sizeof(words));
 	for (size_t i = 0; i < n / sizeof(words[0]); i++) {
-		if (words[i] > zone.abort_start && words[i] <= zone.abort_end)
+		uint64_t word = code_address(words[i]);
+
+		if (word > zone.abort_start && word <= zone.abort_end)
 			return true;
 	}
 	return false;

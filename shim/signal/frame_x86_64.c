@@ -10,7 +10,6 @@ enum {
 	FPSTATE_BYTES = 512, /* where there is no magic */
 	FPSTATE_MAX = 65536,
 	FPSTATE_ALIGN = 64,
-	GREG_RSP = 15,
 };
 
 /* Its ucontext ends with the first word of the signal mask. */
@@ -42,15 +41,6 @@ static size_t state_size(const uint8_t *state)
 	if (software[0] != FPSTATE_MAGIC || software[1] < FPSTATE_BYTES)
 		return FPSTATE_BYTES;
 	return software[1];
-}
-
-/* The kernel writes for us, and says where it cannot: the stack then grows as
- * it does for a frame of the kernel's, and nothing faults. What lies between
- * FROM and the stack in use is there if FROM is. */
-static bool has_room(uint64_t from)
-{
-	return sys4(rt_sigprocmask, SIG_BLOCK, NULL, from & ~7ull,
-		    KERNEL_SIGSET) == 0;
 }
 
 /* Of the alternate stack the copy says NULL, size 0, which is what a process

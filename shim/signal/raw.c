@@ -135,9 +135,9 @@ static long put_memory(long fd)
 {
 	const struct crash_record *record = &zone.record;
 	uint64_t argc = record->main_stack_end;
-	uint64_t sp = gregs_sp(record->gregs), pc = gregs_pc(record->gregs);
+	uint64_t sp = record->gregs[GREG_SP], pc = record->gregs[GREG_PC];
 	size_t base = wanted(WINDOW_BASE);
-	long n = put_window(fd, sp, record->fs_base, wanted(WINDOW_CRASHED));
+	long n = put_window(fd, sp, record->tcb, wanted(WINDOW_CRASHED));
 
 	if (n == 0 && record->tid == record->pid && argc > sp && base)
 		n = put_piece(fd, RAW_MEMORY, argc - base, base);
@@ -158,7 +158,7 @@ static long put_memory(long fd)
 		if (thread->state == THREAD_STOPPED &&
 		    i < record->settings.threads)
 			n = put_window(fd, user_sp(thread->regs),
-				       user_fs_base(thread->regs),
+				       user_tcb(thread->regs),
 				       wanted(WINDOW_OTHER));
 	}
 	return n;
@@ -168,7 +168,7 @@ static long put_memory(long fd)
 static long put_file(long fd, enum raw_type type, const char *file)
 {
 	int64_t at = sys3(lseek, fd, 0, 1);
-	long from = sys3(open, file, O_RDONLY | O_CLOEXEC, 0), n, total = 0;
+	long from = sys_open(file, O_RDONLY | O_CLOEXEC, 0), n, total = 0;
 
 	if (from < 0 || at < 0)
 		return 0; /* as without /proc */
@@ -189,7 +189,7 @@ static long put_file(long fd, enum raw_type type, const char *file)
  * modules by it. */
 static long put_modules(long fd)
 {
-	long from = sys3(open, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	long from = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	struct map_line line = { 0 };
 	long n, result = 0;
 	int modules = 0;
@@ -248,7 +248,7 @@ static long open_dir(const char *path, bool strict)
 {
 	uint32_t uid = (uint32_t)sys0(geteuid);
 	struct stat st;
-	long fd = sys3(open, path,
+	long fd = sys_open(path,
 		       O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -279,10 +279,10 @@ static void make_dirs(char *path)
 	}
 	while (n > 0) {
 		*cuts[--n] = '\0';
-		sys2(mkdir, path, 0700);
+		sys_mkdir(path, 0700);
 		*cuts[n] = '/';
 	}
-	sys2(mkdir, path, 0700);
+	sys_mkdir(path, 0700);
 }
 
 static long open_or_make(char *path, bool strict)
@@ -351,7 +351,7 @@ static bool is_counted(long dir)
 	if (zone.weighed || zone.seccomp)
 		return false;
 	zone.weighed = true;
-	maps = sys3(open, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	maps = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	counted = over_budget(dir, maps);
 	if (maps >= 0)
 		sys1(close, maps);

@@ -8,15 +8,15 @@
 
 #include <stdint.h>
 
+#include "arch.h"
+
 #define RECORD_MAGIC 0x3144524350455045ull /* "EPEPCRD1" */
 
 enum {
 	RECORD_VERSION = 3,
 	RECORD_THREADS = 4096, /* as MAX_THREADS of a report */
 	RECORD_XSTATE = 16384, /* 11,008 with AMX */
-	RECORD_GREGS = 23,     /* gregset_t of x86-64 */
 	RECORD_REASON = 64,
-	RED_ZONE = 128,        /* below sp, the callee may use it */
 };
 
 /* The environment of the program as the shim saw it at start, copied because
@@ -52,7 +52,7 @@ struct crash_thread {
 	int32_t tid;
 	uint32_t state;
 	char name[16];
-	uint64_t regs[27]; /* struct user_regs_struct */
+	uint64_t regs[RECORD_USER]; /* as ptrace has them */
 	uint32_t traced; /* 1: the witness has it to reap */
 	uint32_t reaped; /* 1: it is gone, as far as the witness knows */
 };
@@ -81,7 +81,7 @@ struct crash_record {
 	uint8_t siginfo[128]; /* of the first fault */
 	char name[16];        /* of the crashing thread */
 	uint64_t gregs[RECORD_GREGS];
-	uint64_t fs_base; /* of the crashing thread: its TCB */
+	uint64_t tcb; /* of the crashing thread: where its thread pointer is */
 	uint64_t xstate_at; /* in the signal frame, which outlives the process
 	                     * as all its memory does; 0: none */
 	char tier_reason[RECORD_REASON];

@@ -5,4 +5,4 @@
 
 struct zone_stacks zone_stacks __attribute__((aligned(ZONE_PAGE)));
 uint8_t zone_wiped[ZONE_PAGE]
-	__attribute__((aligned(ZONE_PAGE), section(".lbss.wiped")));
+	__attribute__((aligned(ZONE_PAGE), section(ZONE_LAST)));

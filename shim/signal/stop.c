@@ -3,7 +3,6 @@
  * of the dying group takes them out of the stop, and the witness reaps them.
  * So no sibling runs user code between capture and death, and each is woken
  * once less. */
-#include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -53,7 +52,7 @@ static bool is_exiting(int32_t pid, int32_t tid)
 	at = put_text(at, end, "/task/");
 	at = put_number(at, end, (uint64_t)tid);
 	put_text(at, end, "/stat");
-	fd = sys3(open, text, 0x80000 /* O_CLOEXEC */, 0);
+	fd = sys_open(text, 0x80000 /* O_CLOEXEC */, 0);
 	if (fd < 0)
 		return false;
 	n = sys3(read, fd, text, sizeof(text));
@@ -67,7 +66,7 @@ static bool is_exiting(int32_t pid, int32_t tid)
 }
 
 /* A filter, or a shortage, may refuse one of many: that one is tried again. */
-static long trace(long request, int32_t tid, long address, void *data)
+long trace(long request, int32_t tid, long address, void *data)
 {
 	long n = sys4(ptrace, request, tid, address, data);
 
@@ -133,7 +132,7 @@ bool task_path(int32_t pid, char path_out[64])
 {
 	char self[24];
 	char *at;
-	long n = sys3(readlink, "/proc/self", self, sizeof(self) - 1);
+	long n = sys_readlink("/proc/self", self, sizeof(self) - 1);
 
 	if (n <= 0)
 		return false;
@@ -151,7 +150,7 @@ bool task_path(int32_t pid, char path_out[64])
 static uint32_t seize_listed(const char *path)
 {
 	uint32_t before = zone.record.nthreads;
-	long fd = sys3(open, path, 0x90000 /* O_DIRECTORY | O_CLOEXEC */, 0);
+	long fd = sys_open(path, 0x90000 /* O_DIRECTORY | O_CLOEXEC */, 0);
 	long n;
 
 	if (fd < 0)
@@ -175,7 +174,7 @@ static uint32_t count_threads(const char *path)
 {
 	struct stat st;
 
-	if (sys2(stat, path, &st) < 0 || st.st_nlink < 2)
+	if (sys_stat(path, &st) < 0 || st.st_nlink < 2)
 		return 0;
 	return (uint32_t)st.st_nlink - 2;
 }
@@ -192,7 +191,7 @@ static long read_task(const char *task, int32_t tid, const char *file,
 	at = put_text(at, end, "/");
 	at = put_number(at, end, (uint64_t)tid);
 	put_text(at, end, file);
-	fd = sys3(open, path, 0x80000 /* O_CLOEXEC */, 0);
+	fd = sys_open(path, 0x80000 /* O_CLOEXEC */, 0);
 	if (fd < 0)
 		return fd;
 	n = sys3(read, fd, to, len);
@@ -255,9 +254,6 @@ void place_thread(const char *task, struct crash_thread *thread)
 /* Collect THREAD if it has stopped. False while that is still to come. */
 static bool collect(struct crash_thread *thread)
 {
-	struct { void *base; size_t len; } regs = {
-		thread->regs, sizeof(thread->regs)
-	};
 	int status = 0;
 	long n;
 
@@ -272,7 +268,7 @@ static bool collect(struct crash_thread *thread)
 		thread->state = THREAD_GONE;
 		return true;
 	}
-	if (trace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &regs) >= 0)
+	if (read_user(thread->tid, thread->regs) >= 0)
 		thread->state = THREAD_STOPPED;
 	return n > 0 || thread->state == THREAD_STOPPED;
 }

@@ -65,7 +65,7 @@ void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns)
 			continue;
 		if (clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
 			break;
-		sys3(poll, NULL, 0, 1);
+		sys_poll(NULL, 0, 1);
 	}
 }
 
@@ -117,7 +117,7 @@ static enum order find_order(void)
 		return ORDER_GO_ON;
 	if (zone.seccomp) /* which may kill the witness yet */
 		return ORDER_REPORT;
-	n = sys3(readlink, "/proc/self/ns/pid", ns, sizeof(ns) - 1);
+	n = sys_readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1);
 	if (n <= 0)
 		return ORDER_REPORT;
 	ns[n] = '\0';
@@ -320,7 +320,7 @@ static void write_line(void)
 	else
 		at = put_text(put_text(at, end, ", report "), end, record->id);
 	at = put_text(at, end, "\n");
-	if (sys3(poll, &output, 1, 0) == 1 && (output.revents & POLLOUT))
+	if (sys_poll(&output, 1, 0) == 1 && (output.revents & POLLOUT))
 		sys3(write, 2, line, at - line);
 }
 

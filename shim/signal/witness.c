@@ -111,11 +111,11 @@ static void open_own(void)
 {
 	long n;
 
-	while ((n = sys3(open, "/dev/null", O_RDWR, 0)) >= 0 && n < 2)
+	while ((n = sys_open("/dev/null", O_RDWR, 0)) >= 0 && n < 2)
 		;
-	zone.mem = (int32_t)sys3(open, "/proc/self/mem", O_RDONLY, 0);
-	zone.maps = (int32_t)sys3(open, "/proc/self/maps", O_RDONLY, 0);
-	zone.proc = (int32_t)sys3(open, "/proc/self", O_PATH | O_DIRECTORY, 0);
+	zone.mem = (int32_t)sys_open("/proc/self/mem", O_RDONLY, 0);
+	zone.maps = (int32_t)sys_open("/proc/self/maps", O_RDONLY, 0);
+	zone.proc = (int32_t)sys_open("/proc/self", O_PATH | O_DIRECTORY, 0);
 	zone.progress[0] = zone.progress[1] = -1;
 	sys2(pipe2, zone.progress, O_NONBLOCK);
 	zone.witness_pid = (int32_t)sys0(getpid);
@@ -151,7 +151,8 @@ static void fill_arguments(char *argv[ARG_COUNT + 1])
  * another mount namespace, under another root, or uninstalled since. */
 static long exec_carried(char **argv, char **environment)
 {
-	size_t len = (size_t)(carried_helper_end - carried_helper), at = 0;
+	size_t len = (uintptr_t)carried_helper_end - (uintptr_t)carried_helper;
+	size_t at = 0;
 	struct rlimit limit;
 	long fd, n;
 
@@ -436,7 +437,7 @@ static void probe(void)
 
 	atomic_store(&zone.step, STEP_PROBE);
 	/* Ours is the crashing thread's. */
-	zone.record.fs_base = thread_pointer();
+	zone.record.tcb = thread_pointer();
 	sys1(prctl, 3 /* PR_GET_DUMPABLE */);
 	sys2(clock_gettime, CLOCK_MONOTONIC, &now);
 	sys4(rt_sigprocmask, SIG_BLOCK, &set, NULL, KERNEL_SIGSET);
@@ -444,7 +445,7 @@ static void probe(void)
 	sys2(sigaltstack, NULL, NULL);
 	sys0(getuid);
 	sys3(getrandom, &word, sizeof(word), 1 /* GRND_NONBLOCK */);
-	sys3(readlink, "/proc/self", &word, sizeof(word));
+	sys_readlink("/proc/self", &word, sizeof(word));
 	sys1(uname, NULL);
 	copy_safely((uint64_t)(uintptr_t)&set, &word, sizeof(word));
 }

@@ -15,10 +15,8 @@
 #include <ucontext.h>
 
 #include "record.h"
-#include "syscall_x86_64.h"
 
 enum {
-	ZONE_PAGE = 4096,
 	ZONE_ALTSTACK = 65536, /* 64 KiB: what abseil and wasmtime settled on */
 	ZONE_WITNESS_STACK = 32768,
 	ZONE_EXEC_STACK = 16384,
@@ -249,6 +247,9 @@ int64_t clock_ns(int clock);
 /* Copy up to LEN bytes at ADDRESS of our own memory; how many could be read.
  * Never faults. */
 size_t copy_safely(uint64_t address, void *to, size_t len);
+/* Whether the calling thread's stack reaches down to FROM, or can be made to:
+ * what lies between FROM and the part in use is there if FROM is. */
+bool has_room(uint64_t from);
 
 /* threads.c */
 
@@ -339,6 +340,8 @@ void exec_helper(void);
  * traced are THREAD_DENIED. True unless some are. With PLAN_SIGNALS none is
  * traced, with PLAN_ALONE none is looked for. */
 bool stop_threads(int32_t pid, enum plan plan, int64_t budget_ns);
+/* ptrace(2), with a second try. Returns -errno. */
+long trace(long request, int32_t tid, long address, void *data);
 /* Where a thread that did not stop is in the kernel: pc and sp. */
 void place_thread(const char *task, struct crash_thread *thread);
 /* Path of process PID's task directory in PATH_OUT; false where /proc is not
@@ -351,7 +354,7 @@ uint32_t reap_threads(int64_t until_ns);
  * that has passed. */
 bool wait_child(int64_t until_ns);
 
-/* arch_x86_64.c */
+/* arch_MACHINE.c */
 
 /* Let accesses be misaligned, where the program has forbidden them: the kernel
  * enters a handler with the program's flag. */
@@ -359,20 +362,29 @@ void allow_misalignment(const ucontext_t *context);
 /* Copy the general registers of CONTEXT, and its extended state, into the
  * record. */
 void save_registers(const ucontext_t *context);
+/* CONTEXT's general registers in the order of the record. */
+void context_gregs(const ucontext_t *context,
+		   uint64_t gregs_out[RECORD_GREGS]);
+/* Whether register I of these is about the last fault, not about what the
+ * thread was doing. */
+bool is_fault_greg(size_t i);
+/* ADDRESS without what it may have been signed with. */
+uint64_t code_address(uint64_t address);
 /* Where the extended state of CONTEXT is; 0: it has none. */
 uint64_t xstate_address(const ucontext_t *context);
 /* Bytes of the extended state at ADDRESS. */
 size_t xstate_len(uint64_t address);
 uint64_t context_sp(const ucontext_t *context);
 /* CONTEXT's general registers in the order of ptrace. */
-void context_to_user(const ucontext_t *context, uint64_t regs_out[27]);
+void context_to_user(const ucontext_t *context,
+		     uint64_t regs_out[RECORD_USER]);
 /* pc and sp alone, in that order. */
-void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[27]);
-/* Of a record's registers, and of ptrace's. */
-uint64_t gregs_sp(const uint64_t gregs[RECORD_GREGS]);
-uint64_t gregs_pc(const uint64_t gregs[RECORD_GREGS]);
-uint64_t user_sp(const uint64_t regs[27]);
-uint64_t user_fs_base(const uint64_t regs[27]);
+void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[RECORD_USER]);
+/* Those of the stopped thread TID, which we trace. Returns -errno. */
+long read_user(int32_t tid, uint64_t regs_out[RECORD_USER]);
+uint64_t user_sp(const uint64_t regs[RECORD_USER]);
+/* The thread pointer. */
+uint64_t user_tcb(const uint64_t regs[RECORD_USER]);
 /* Make the system call that was trapped at CONTEXT one that failed. */
 void fail_call(ucontext_t *context);
 /* Make CONTEXT return to where FROM would. */
@@ -382,8 +394,8 @@ void call_on_stack(void *top);
 /* Our stack pointer, or nearly. */
 uint64_t current_sp(void);
 /* Put CONTEXT back to before the instruction that raised SIG, so that it
- * faults again once SIG is at its default action: for int3 and for a system
- * call that seccomp trapped, which have already been passed. */
+ * faults again once SIG is at its default action: for a breakpoint and for a
+ * system call that seccomp trapped, which have already been passed. */
 void rewind_context(int sig, const siginfo_t *si, ucontext_t *context);
 /* Whether the processor is valgrind, which ends itself when a process is cloned
  * as we do it. */
@@ -392,7 +404,7 @@ bool is_emulated(void);
  * else helped. */
 bool at_abort_trap(const ucontext_t *context);
 
-/* frame_x86_64.c */
+/* frame_MACHINE.c */
 
 /* The calling thread's pointer to its control block. */
 uintptr_t thread_pointer(void);
@@ -418,6 +430,7 @@ char *put_number(char *at, const char *end, uint64_t number);
 void format_id(char *text_out, int64_t time_ms, const uint8_t random[10]);
 bool text_equal(const char *a, const char *b);
 
+/* mem_MACHINE.c */
 void *zone_copy(void *to, const void *from, size_t len);
 void *zone_fill(void *to, int byte, size_t len);
 

@@ -39,10 +39,9 @@ def call_names():
 
 
 def listed_calls():
-    """{role: names} of shim/signal/CALLS."""
+    """{role: names} of shim/signal/CALLS and its machine's."""
     found = {role: set() for role in ROLES}
-    for line in (lib.ROOT / "shim/signal/CALLS").read_text().splitlines():
-        name, *roles = line.split()
+    for name, roles in CHECK_ZONE.listed_calls().items():
         for role in roles:
             found[role].add(name)
     return found

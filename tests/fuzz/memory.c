@@ -25,7 +25,7 @@ static const char remains_maps[] =
 	"00013000-00014000 rw-p 00000000 00:00 0  [stack]\n";
 
 static struct crash_record remains_record = {
-	.fs_base = REMAINS_TCB,
+	.tcb = REMAINS_TCB,
 	.board = 0x12400,
 	.auxv = 0x13c00,
 	.main_stack_end = 0x13f00,

@@ -10,6 +10,12 @@
 #include "../../lib/unwind/unwind.h"
 #include "test.h"
 
+#if defined(MACHINE_AARCH64) || defined(__aarch64__)
+#include "world_aarch64.h"
+#else
+#include "world_x86_64.h"
+#endif
+
 enum {
 	WORLD_BASE = 0x400000,
 	WORLD_CODE = 0x1000,   /* offsets in the image */
@@ -98,24 +104,20 @@ static inline void world_end_entry(struct world *w, size_t at)
 	memcpy(w->image + at, &len, sizeof(len));
 }
 
-/* A CIE as gcc makes it; AUGMENTATION is "zR" or "zRS". */
+/* A CIE; AUGMENTATION is "zR" or "zRS". */
 static inline void world_cie(struct world *w, const char *augmentation)
 {
-	static const uint8_t program[] = {
-		DW_CFA_def_cfa, R_RSP, 8, DW_CFA_offset | R_RIP, 1,
-	};
-
 	w->cie = w->at;
 	world_u32(w, 0);
 	world_u32(w, 0);
 	world_u8(w, 1);
 	world_put(w, augmentation, strlen(augmentation) + 1);
-	world_u8(w, 1);    /* code alignment */
+	world_u8(w, WORLD_CODE_ALIGN);
 	world_u8(w, 0x78); /* data alignment: -8 */
-	world_u8(w, R_RIP);
+	world_u8(w, WORLD_RETURN);
 	world_u8(w, 1);
 	world_u8(w, DW_EH_PE_pcrel | DW_EH_PE_sdata4);
-	world_put(w, program, sizeof(program));
+	world_put(w, world_rules, sizeof(world_rules));
 	world_end_entry(w, w->cie);
 }
 
@@ -151,7 +153,7 @@ static inline void world_headers(struct world *w, bool has_hdr)
 		.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB,
 			     EV_CURRENT },
 		.e_type = ET_EXEC,
-		.e_machine = EM_X86_64,
+		.e_machine = MACHINE_ELF,
 		.e_version = EV_CURRENT,
 		.e_phoff = sizeof(Elf64_Ehdr),
 		.e_ehsize = sizeof(Elf64_Ehdr),
@@ -174,7 +176,7 @@ static inline void world_headers(struct world *w, bool has_hdr)
 static inline void world_init(struct world *w, size_t frame)
 {
 	memset(w, 0, sizeof(*w));
-	memset(w->image + WORLD_CODE, 0x90, WORLD_FRAMES - WORLD_CODE);
+	memset(w->image + WORLD_CODE, WORLD_FILL, WORLD_FRAMES - WORLD_CODE);
 	w->frame = w->at = frame;
 	w->image_len = sizeof(w->image);
 }
@@ -203,10 +205,8 @@ static inline void world_finish(struct world *w, size_t hdr, bool has_table)
 /* Put a call before ADDRESS, which is then a return address. */
 static inline uint64_t world_call(struct world *w, uint64_t address)
 {
-	static const uint8_t call[] = { 0xe8, 0, 0, 0, 0 };
-
-	memcpy(w->image + (address - WORLD_BASE) - sizeof(call), call,
-	       sizeof(call));
+	memcpy(w->image + (address - WORLD_BASE) - sizeof(world_call_code),
+	       world_call_code, sizeof(world_call_code));
 	return address;
 }
 
@@ -250,10 +250,10 @@ static inline struct unwind *world_unwind(struct world *w, int elf_fd,
 
 static inline struct registers world_registers(uint64_t pc, size_t sp)
 {
-	struct registers regs = { .valid = (1u << REG_COUNT) - 1 };
+	struct registers regs = { .valid = REG_ALL };
 
-	regs.value[R_RIP] = pc;
-	regs.value[R_RSP] = stack_at(sp);
+	regs.value[R_PC] = pc;
+	regs.value[R_SP] = stack_at(sp);
 	return regs;
 }
 
