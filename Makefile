@@ -203,6 +203,7 @@ HITSCAN_SRCS = \
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
+	budget \
 	bytes \
 	cfi \
 	context \
