@@ -88,7 +88,8 @@ class Round:
         env = {"HOME": str(self.where), "TMPDIR": str(self.where / "tmp")}
         (self.where / "tmp").mkdir(exist_ok=True)
         if self.shim:
-            env |= lib.shim_env(self.spool)
+            # All reports: how many there are is what is compared.
+            env |= lib.shim_env(self.spool, {"EPITAPH_BUDGET": "0"})
         return lib.clean_env(env | (extra or {}))
 
     def run(self, argv, seconds, cwd=None, env=None):
