@@ -15,6 +15,7 @@ enum {
 	MAX_RANGES = 512,  /* of code; what is beyond is not known */
 	MAX_HEADERS = 32,
 	NOTE_BYTES = 512,
+	LOCK_TRIES = 15,   /* a millisecond apart: less than a report costs */
 	STACK_WORDS = 512, /* looked through for callers, */
 	CALLERS = 8,       /* and taken: abort() has four frames in libc and
 	                    * libstdc++'s way to it four more */
@@ -260,6 +261,22 @@ static bool is_table(long fd, long dir, const char *name)
 	return false;
 }
 
+/* Who has it may have lost the processor; a helper in its place would have to
+ * wait for that one too. */
+static bool lock_table(long fd)
+{
+	static _Atomic uint32_t never;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		long error = sys2(flock, fd, LOCK_EX | LOCK_NB);
+
+		if (error != -11 /* EWOULDBLOCK */)
+			return error == 0;
+		wait_while(&never, 0, in_ms(1));
+	}
+	return false;
+}
+
 bool over_budget(long dir, long maps)
 {
 	char name[32];
@@ -276,9 +293,7 @@ bool over_budget(long dir, long maps)
 		  O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	/* Nobody waits for who has it now: that would be others' crashes. */
-	if (sys2(flock, fd, LOCK_EX | LOCK_NB) == 0 &&
-	    is_table(fd, dir, name))
+	if (lock_table(fd) && is_table(fd, dir, name))
 		counted = look_up(fd, key);
 	sys1(close, fd);
 	return counted;
