@@ -15,7 +15,8 @@ enum {
 	MAX_RANGES = 512,  /* of code; what is beyond is not known */
 	MAX_HEADERS = 32,
 	NOTE_BYTES = 512,
-	LOCK_TRIES = 15,   /* a millisecond apart: less than a report costs */
+	LOCK_TRIES = 100,  /* a millisecond apart */
+	LATE_S = 10,       /* a crash may be counted after a later one */
 	STACK_WORDS = 512, /* looked through for callers, */
 	CALLERS = 8,       /* and taken: abort() has four frames in libc and
 	                    * libstdc++'s way to it four more */
@@ -193,8 +194,8 @@ static bool is_in_window(const struct slot *slot)
 	int64_t ns = zone.record.boot_ns - slot->window_ns;
 	int64_t ms = zone.record.time_ns / NS_PER_MS - slot->window_ms;
 
-	return ns >= 0 && ns < SLOTS_WINDOW_S * NS_PER_S && ms >= 0 &&
-	       ms < SLOTS_WINDOW_S * 1000;
+	return ns > -LATE_S * NS_PER_S && ns < SLOTS_WINDOW_S * NS_PER_S &&
+	       ms > -LATE_S * 1000 && ms < SLOTS_WINDOW_S * 1000;
 }
 
 /* One more crash of KEY. True where it is to be no more than that. */
@@ -261,8 +262,8 @@ static bool is_table(long fd, long dir, const char *name)
 	return false;
 }
 
-/* Who has it may have lost the processor; a helper in its place would have to
- * wait for that one too. */
+/* Who has it may have lost the processor, or be held up by the file system,
+ * which is writing a report out: a helper of ours would have to wait too. */
 static bool lock_table(long fd)
 {
 	static _Atomic uint32_t never;

@@ -146,7 +146,8 @@ def test_flush_tells():
     """Reports and counts that no collector took go with a flush, once"""
     spool = lib.temp_dir("spool.")
     crash(25, [MENU, "null-write"], spool, {"EPITAPH_URL": NOWHERE})
-    assert len(lib.spool_reports(spool)) == BUDGET
+    reports = len(lib.spool_reports(spool))
+    assert reports == BUDGET, (reports, slots(budget_file(spool)))
     flush = lib.epitaph("flush", "-c", NOWHERE, "-s", spool)
     assert flush.exit == 1 and untold(spool) == 15, flush
     with lib.Collector() as collector:
@@ -211,6 +212,20 @@ def test_window():
         want += BUDGET
         assert len(lib.spool_reports(spool)) == want, clock
     assert untold(spool) == 4
+
+
+@lib.deadline(180)
+def test_order():
+    """A crash that is counted after a later one does not begin a new minute"""
+    spool = lib.temp_dir("spool.")
+    crash(BUDGET, [MENU, "null-write"], spool)
+    path = budget_file(spool)
+    (i, slot), = slots(path).items()
+    slot["window_ns"] += 5 * 10**9
+    slot["window_ms"] += 5 * 1000
+    put_slot(path, i, slot)
+    crash(1, [MENU, "null-write"], spool)
+    assert len(lib.spool_reports(spool)) == BUDGET and untold(spool) == 1
 
 
 @lib.deadline(180)
