@@ -373,7 +373,7 @@ static void write_line(const struct loader *loader, FILE *to,
 		offset = named->offset + (s->address - named->start);
 	fprintf(to, "%llx-%llx %c%c%cp %08llx 00:00 %d ",
 		(unsigned long long)s->address,
-		(unsigned long long)(s->address + s->memory_len),
+		(unsigned long long)s->address + s->memory_len,
 		s->flags & PF_R ? 'r' : '-', s->flags & PF_W ? 'w' : '-',
 		s->flags & PF_X ? 'x' : '-', (unsigned long long)offset,
 		named != NULL);

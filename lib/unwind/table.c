@@ -290,7 +290,7 @@ static bool search_index(const struct table *table, uint64_t pc,
 bool table_find(struct table *table, struct table_buffers *buffers,
 		uint64_t pc, struct cie *cie_out, struct fde *fde_out)
 {
-	uint64_t at;
+	uint64_t at = 0;
 
 	if (table->count == 0 && !table->has_index)
 		build_index(table, buffers);
