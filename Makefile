@@ -491,8 +491,8 @@ cross: $(B)/libepitaph.so \
 # The shim with something wrong in its zone, for the trap to find.
 PLANTED_LIBS = $(patsubst %,$(B)/test/plant_%.so,$(PLANTS))
 WRAP_handler = complete_record
-WRAP_witness = stop_threads
-WRAP_call = stop_threads
+WRAP_witness = collect_threads
+WRAP_call = collect_threads
 
 $(B)/obj/tests/zone/plant_%.o: tests/zone/plant_%.c Makefile
 	@mkdir -p $(@D)

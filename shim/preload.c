@@ -52,16 +52,6 @@ static void prepare_stacks(void)
 	sys2(sigaltstack, &stack, NULL);
 }
 
-/* Zeroed in the child of a fork, shared with that of a vfork: the one way to
- * tell them apart where nothing was called. */
-static void prepare_fork(void)
-{
-	zone.wiped = (_Atomic uint32_t *)zone_wiped;
-	sys3(madvise, zone_wiped, ZONE_PAGE, MADV_WIPEONFORK);
-	atomic_store(zone.wiped, 1);
-	atomic_store(&zone.pid, (int32_t)sys0(getpid));
-}
-
 /* Put our handler where the disposition is at its default. One that is there
  * already, or was inherited as ignored, is the program's. */
 static void install_handlers(void)
@@ -136,6 +126,9 @@ static uint64_t find_argc(char **environment)
 __attribute__((constructor)) static void start(int argc, char **argv,
 					       char **environment)
 {
+	/* The page is touched first by a write: a read would cost a second
+	 * fault. */
+	atomic_store(&zone.pid, (int32_t)sys0(getpid));
 	(void)argc;
 	if (zone.ready)
 		return;
@@ -152,11 +145,13 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 		return;
 	settings_unfollow(environment);
 	zone.record.board = annotate_address();
+	zone.main_thread = (uintptr_t)__builtin_thread_pointer();
 	zone.seccomp = sys1(prctl, 21 /* PR_GET_SECCOMP */) != 0;
 	zone.filtered = zone.seccomp;
 	if (!zone.filtered)
 		zone.record.started_ns = clock_ns(CLOCK_BOOTTIME);
-	prepare_fork();
+	if (zone.seccomp)
+		watch_forks();
 	prepare_stacks();
 	install_handlers();
 	zone.ready = true;

@@ -8,8 +8,6 @@
 #include "resolve.h"
 #include "signal/zone.h"
 
-static struct r_debug *debug;
-
 /* What one object offers: tables that its dynamic section points to. */
 struct object {
 	const Elf64_Sym *symbols;
@@ -33,7 +31,7 @@ void resolve_init(uintptr_t phdr, uintptr_t count)
 	}
 	for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
 		if (dynamic->d_tag == DT_DEBUG)
-			debug = (struct r_debug *)dynamic->d_un.d_ptr;
+			zone.linker = dynamic->d_un.d_ptr;
 	}
 }
 
@@ -131,6 +129,7 @@ static uint32_t find_sysv(const struct object *o, const char *name)
 
 static const struct link_map *own_map(void)
 {
+	const struct r_debug *debug = (const void *)zone.linker;
 	const struct link_map *map = debug ? debug->r_map : NULL;
 
 	while (map && map->l_ld != _DYNAMIC)

@@ -187,7 +187,9 @@ static bool make_report(struct crash *crash, struct report *report,
 		return false;
 	if (!crash_is_there(crash))
 		return fail(err, ERR_NOT_FOUND, "the witness did not wait");
-	report_progress(HELPER_HOLDS);
+	/* One that waits for the report does not wait for this. */
+	if (!crash->record->late)
+		report_progress(HELPER_HOLDS);
 	crash_conclude(crash, report);
 	return pack(report, gz_out, err);
 }

@@ -47,6 +47,7 @@ static bool set_small(const stack_t *wanted, stack_t *before_out)
 		i = slot_take();
 		if (i < 0)
 			return false;
+		read_own_name(zone.slots[i].name);
 		slot_own(i, (int32_t)sys0(gettid), thread_pointer());
 		slot = &zone.slots[i];
 	}

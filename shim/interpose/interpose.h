@@ -52,6 +52,11 @@ uint64_t hidden_mask(void);
 /* Make the calling thread known, which did not start through us. */
 void enter_unknown(void);
 
+/* name.c */
+
+/* The calling thread's name has become NAME. */
+void note_name(const char *name);
+
 /* exit.c */
 
 /* The calling thread is about to end the process: where that is in a handler

@@ -135,6 +135,7 @@ static struct thread_slot *take_slot(void)
 		zone.slots[i].held = zone.slots[parent].held;
 		zone.slots[i].seen = zone.slots[parent].seen;
 	}
+	read_own_name(zone.slots[i].name);
 	slot_own(i, (int32_t)sys0(gettid),
 		 notice_fork() ? 0 : thread_pointer());
 	return &zone.slots[i];

@@ -26,12 +26,25 @@ static void keep_name(int slot, const char *name)
 	put_text(to, to + sizeof(zone.slots[slot].name), name);
 }
 
+/* The calling thread has a new one. */
+void note_name(const char *name)
+{
+	int slot = zone.ready ? slot_find((int32_t)sys0(gettid)) : -1;
+
+	if (slot >= 0)
+		keep_name(slot, name);
+	if ((uintptr_t)__builtin_thread_pointer() == zone.main_thread)
+		zone.main_name[0] = '\0';
+}
+
 EXPORT int pthread_setname_np(pthread_t thread, const char *name)
 {
 	real_setname_fn *real = (real_setname_fn *)real_address(&real_setname);
 	uint32_t n = atomic_load(&zone.nslots);
 	int result = real(thread, name);
 
+	if ((uintptr_t)thread == zone.main_thread)
+		zone.main_name[0] = '\0';
 	for (uint32_t i = 0; result == 0 && i < n; i++) {
 		if (zone.slots[i].thread == (uintptr_t)thread &&
 		    atomic_load(&zone.tids[i]) > 0)
@@ -51,7 +64,7 @@ EXPORT int prctl(int option, ...)
 {
 	long arguments[5];
 	va_list list;
-	int result, slot;
+	int result;
 
 	va_start(list, option);
 	for (int i = 0; i < 4; i++)
@@ -63,10 +76,7 @@ EXPORT int prctl(int option, ...)
 					(uintptr_t)arguments[1], pass_on,
 					arguments);
 	result = (int)pass_on(arguments);
-	if (result == 0 && option == PR_SET_NAME && zone.ready) {
-		slot = slot_find((int32_t)sys0(gettid));
-		if (slot >= 0)
-			keep_name(slot, (const char *)arguments[0]);
-	}
+	if (result == 0 && option == PR_SET_NAME)
+		note_name((const char *)arguments[0]);
 	return result;
 }

@@ -179,6 +179,7 @@ long filter_self(uint64_t mode, uintptr_t filter_at,
 	}
 	if (judgement.kills)
 		retire();
+	watch_forks(); /* later on we may not */
 	result = install(arguments);
 	if (result < 0) {
 		if (judgement.kills)

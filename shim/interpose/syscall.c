@@ -97,6 +97,8 @@ static long restrict_self(const long *a)
 
 long syscall_known(long nr, long a, long b, long c, long d)
 {
+	long result;
+
 	if (zone.ready && nr == SYS_rt_sigprocmask && d == KERNEL_SIGSET)
 		return change_raw((int)a, b, c);
 	if (zone.ready && nr == SYS_rt_sigaction && d == KERNEL_SIGSET)
@@ -105,5 +107,8 @@ long syscall_known(long nr, long a, long b, long c, long d)
 		return set_altstack((const stack_t *)a, (stack_t *)b);
 	if (nr == SYS_exit_group)
 		end_in_handler();
-	return restrict_self((const long[]){ nr, a, b, c, d });
+	result = restrict_self((const long[]){ nr, a, b, c, d });
+	if (nr == SYS_prctl && a == PR_SET_NAME && result == 0)
+		note_name((const char *)b);
+	return result;
 }

@@ -66,6 +66,7 @@ void enter_unknown(void)
 		return;
 	}
 	adopt_mask(&zone.slots[i]);
+	read_own_name(zone.slots[i].name);
 	enter(&zone.slots[i]);
 }
 
@@ -89,6 +90,19 @@ static int start_thrd(void *argument)
 	return start(own);
 }
 
+/* A new thread has the name of who starts it. That is the main thread as a
+ * rule, whose name is known until it changes. */
+static void inherit_name(struct thread_slot *slot)
+{
+	if ((uintptr_t)__builtin_thread_pointer() != zone.main_thread) {
+		read_own_name(slot->name);
+		return;
+	}
+	if (!zone.main_name[0])
+		read_own_name(zone.main_name);
+	zone_copy(slot->name, zone.main_name, sizeof(slot->name));
+}
+
 /* A slot for a thread that is to run START, or NULL: it then starts without
  * us. */
 static struct thread_slot *prepare(uintptr_t start, void *argument)
@@ -97,7 +111,7 @@ static struct thread_slot *prepare(uintptr_t start, void *argument)
 	int i;
 
 	/* A child of vfork starts no thread. */
-	if (!zone.ready || (!atomic_load(zone.wiped) && notice_fork()))
+	if (!zone.ready || (!is_unforked() && notice_fork()))
 		return NULL;
 	i = slot_take();
 	if (i < 0)
@@ -108,6 +122,7 @@ static struct thread_slot *prepare(uintptr_t start, void *argument)
 		return NULL;
 	}
 	inherit_mask(slot);
+	inherit_name(slot);
 	slot->start = start;
 	slot->argument = (uintptr_t)argument;
 	return slot;

@@ -163,8 +163,8 @@ long read_user(int32_t tid, uint64_t regs_out[RECORD_USER])
 	struct { void *base; size_t len; } tls = { regs_out + USER_THREAD, 8 };
 
 	regs_out[USER_THREAD] = 0;
-	trace(PTRACE_GETREGSET, tid, NT_THREAD, &tls);
-	return trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
+	sys4(ptrace, PTRACE_GETREGSET, tid, NT_THREAD, &tls);
+	return sys4(ptrace, PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
 }
 
 uint64_t user_sp(const uint64_t regs[RECORD_USER])

@@ -178,7 +178,7 @@ long read_user(int32_t tid, uint64_t regs_out[RECORD_USER])
 {
 	struct { void *base; size_t len; } regs = { regs_out, RECORD_USER * 8 };
 
-	return trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
+	return sys4(ptrace, PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
 }
 
 uint64_t user_sp(const uint64_t regs[RECORD_USER])

@@ -4,11 +4,6 @@
  * point to. */
 #include "zone.h"
 
-struct io_vector {
-	void *base;
-	size_t len;
-};
-
 size_t copy_safely(uint64_t address, void *to, size_t len)
 {
 	struct io_vector local = { to, len };
@@ -20,10 +15,20 @@ size_t copy_safely(uint64_t address, void *to, size_t len)
 
 /* The kernel writes for us, and says where it cannot: the stack then grows as
  * it does for a frame of the kernel's, and nothing faults. */
-bool has_room(uint64_t from)
+bool has_room(uint64_t from, uint64_t to, struct thread_slot *slot)
 {
-	return sys4(rt_sigprocmask, SIG_BLOCK, NULL, from & ~7ull,
-		    KERNEL_SIGSET) == 0;
+	uint64_t page = ~(uint64_t)(ZONE_PAGE - 1);
+
+	if (slot && from >= slot->room_from && to <= slot->room_to)
+		return true;
+	if (sys4(rt_sigprocmask, SIG_BLOCK, NULL, from & ~7ull,
+		 KERNEL_SIGSET) < 0)
+		return false;
+	if (slot) {
+		slot->room_from = from & page;
+		slot->room_to = to | ~page;
+	}
+	return true;
 }
 
 int64_t clock_ns(int clock)
@@ -37,18 +42,21 @@ int64_t clock_ns(int clock)
 	return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-/* Where the calling thread's faults are remembered; NULL where there are too
- * many threads, or in the child of a vfork, which is none of them. */
-static struct first_fault *fault_of_self(void)
+/* Where the faults of the calling thread, in SLOT or -1, are remembered; NULL
+ * where there are too many threads, or in the child of a vfork, which is none
+ * of them. */
+static struct first_fault *fault_of_self(int slot)
 {
-	int slot = slot_current();
 	uint32_t i;
 
+	if (slot < 0)
+		slot = slot_current();
 	if (slot < 0) {
 		slot = notice_fork() ? -1 : slot_take();
 		if (slot < 0)
 			return NULL;
-		slot_own(slot, (int32_t)sys0(gettid), 0);
+		zone.slots[slot].name[0] = '\0'; /* read at a crash */
+		slot_own(slot, own_tid(), 0);
 	}
 	if (zone.slots[slot].fault)
 		return &zone.faults[zone.slots[slot].fault];
@@ -102,9 +110,10 @@ static bool still_handling(const struct first_fault *fault,
 
 /* A fault in a handler, which that may well survive, is not remembered over the
  * one that the handler was called for. */
-void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context)
+void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context,
+		    int slot)
 {
-	struct first_fault *fault = fault_of_self();
+	struct first_fault *fault = fault_of_self(slot);
 
 	if (!fault || (fault->blocked && still_handling(fault, context)))
 		return;

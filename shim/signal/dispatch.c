@@ -199,7 +199,7 @@ static void die_without_room(int sig, siginfo_t *si, ucontext_t *context)
 	zone_fill(&forced, 0, sizeof(forced));
 	forced.si_signo = SIGSEGV;
 	forced.si_code = SI_KERNEL;
-	remember_fault(sig, si, context);
+	remember_fault(sig, si, context, -1);
 	crash(SIGSEGV, &forced, context);
 }
 
@@ -224,26 +224,29 @@ static void enter_handler(uintptr_t handler, uint64_t flags,
 	const stack_t *stack = &context->uc_stack;
 	bool ours, wanted = flags & SA_ONSTACK;
 	ucontext_t *moved;
+	int own;
 
 	if (!is_on(stack, (uint64_t)(uintptr_t)context) ||
 	    is_on(stack, context_sp(context))) {
-		remember_fault(sig, si, context);
+		remember_fault(sig, si, context, -1);
 		chain_call(handler, sig, si, context);
 		return;
 	}
 	ours = is_own_stack(stack->ss_sp);
+	own = ours ? slot_on_stack(stack->ss_sp) : -1;
 	if (wanted && (!ours || !is_native(context_sp(context)))) {
-		remember_fault(sig, si, context);
+		remember_fault(sig, si, context, own);
 		chain_call(handler, sig, si, context);
 		return;
 	}
 	moved = wanted && slot && slot->small ? NULL :
-		move_frame(context, ours);
+		move_frame(context, ours,
+			   own < 0 ? NULL : &zone.slots[own]);
 	if (!moved) {
 		die_without_room(sig, si, context);
 		return;
 	}
-	remember_fault(sig, frame_siginfo(moved), moved);
+	remember_fault(sig, frame_siginfo(moved), moved, own);
 	enter_frame(sig, frame_siginfo(moved), moved, handler);
 }
 

@@ -69,7 +69,8 @@ static size_t frame_len(struct frame *frame)
 /* Of the alternate stack the copy says NULL, size 0, which is what a process
  * has that never set one, and what the kernel ignores at the return: it leaves
  * ours in its place. Where the program's own was used, it stays named. */
-ucontext_t *move_frame(const ucontext_t *context, bool hide_stack)
+ucontext_t *move_frame(const ucontext_t *context, bool hide_stack,
+		       struct thread_slot *slot)
 {
 	struct frame *from = frame_of(context), *to;
 	uint64_t sp = context->uc_mcontext.sp, at;
@@ -81,7 +82,7 @@ ucontext_t *move_frame(const ucontext_t *context, bool hide_stack)
 	if (len > FRAME_MAX || sp < len + sizeof(chain) + ZONE_PAGE)
 		return NULL;
 	at = (sp - len - sizeof(chain)) & ~15ull;
-	if (!has_room(at))
+	if (!has_room(at, sp, slot))
 		return NULL;
 	to = (struct frame *)(uintptr_t)at;
 	zone_copy(to, from, len);

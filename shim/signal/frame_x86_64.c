@@ -46,7 +46,8 @@ static size_t state_size(const uint8_t *state)
 /* Of the alternate stack the copy says NULL, size 0, which is what a process
  * has that never set one, and what the kernel ignores at the return: it leaves
  * ours in its place. Where the program's own was used, it stays named. */
-ucontext_t *move_frame(const ucontext_t *context, bool hide_stack)
+ucontext_t *move_frame(const ucontext_t *context, bool hide_stack,
+		       struct thread_slot *slot)
 {
 	const struct frame *from =
 		(const void *)((uintptr_t)context -
@@ -61,7 +62,7 @@ ucontext_t *move_frame(const ucontext_t *context, bool hide_stack)
 		return NULL;
 	to_state = (sp - len) & ~(uint64_t)(FPSTATE_ALIGN - 1);
 	at = ((to_state - sizeof(*to)) & ~15ull) - 8;
-	if (!has_room(at))
+	if (!has_room(at, sp, slot))
 		return NULL;
 	to = (struct frame *)(uintptr_t)at;
 	zone_copy(to, from, sizeof(*to));

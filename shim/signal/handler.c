@@ -13,7 +13,7 @@ static bool is_harmless(int sig, const siginfo_t *si,
 	if (si->si_code > 0 || sys0(getpid) != 1)
 		return false;
 	if (sig == SIGABRT)
-		remember_fault(sig, si, context);
+		remember_fault(sig, si, context, -1);
 	return true;
 }
 
@@ -83,7 +83,7 @@ static void capture(int sig, siginfo_t *si, ucontext_t *context, int32_t tid)
 
 void crash(int sig, siginfo_t *si, ucontext_t *context)
 {
-	int32_t tid = (int32_t)sys0(gettid), holder;
+	int32_t tid = own_tid(), holder;
 
 	if (is_harmless(sig, si, context))
 		return;
@@ -99,7 +99,7 @@ void crash(int sig, siginfo_t *si, ucontext_t *context)
 
 void capture_and_go_on(int sig, siginfo_t *si, ucontext_t *context)
 {
-	int32_t tid = (int32_t)sys0(gettid);
+	int32_t tid = own_tid();
 
 	if (notice_fork() || claim_crash(tid) != tid)
 		return;
@@ -115,7 +115,7 @@ void capture_and_go_on(int sig, siginfo_t *si, ucontext_t *context)
  * nothing more is tried. */
 static void give_up(int sig, ucontext_t *nested)
 {
-	int32_t tid = (int32_t)sys0(gettid);
+	int32_t tid = own_tid();
 	uint32_t times = ++zone.recursions;
 
 	if (times == 1) {
@@ -137,7 +137,7 @@ bool crash_recursed(int sig, siginfo_t *si, ucontext_t *context)
 {
 	int32_t holder = atomic_load(&zone.claim);
 
-	if (holder <= 0 || holder != (int32_t)sys0(gettid))
+	if (holder <= 0 || holder != own_tid())
 		return false;
 	if (si->si_code <= 0)
 		return true; /* sent: we are dying as it is */

@@ -4,5 +4,5 @@
 #include "zone.h"
 
 struct zone_stacks zone_stacks __attribute__((aligned(ZONE_PAGE)));
-uint8_t zone_wiped[ZONE_PAGE]
+_Atomic uint32_t zone_wiped[ZONE_PAGE / 4]
 	__attribute__((aligned(ZONE_PAGE), section(ZONE_LAST)));

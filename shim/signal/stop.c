@@ -85,7 +85,7 @@ static void seize(int32_t tid, const char *name)
 		return;
 	/* A slot may hold the tid of a thread that is gone, and the kernel may
 	 * have given it to another process since. */
-	if (sys3(tgkill, record->pid, tid, 0) == -3 /* ESRCH */)
+	if (!is_thread(record->pid, tid))
 		return;
 	if (zone.plan == PLAN_PTRACE) {
 		error = trace(PTRACE_SEIZE, tid, 0, NULL);
@@ -119,30 +119,30 @@ static void seize_registered(void)
 	}
 }
 
-static int32_t parse_number(const char *text)
-{
-	int32_t number = 0;
-
-	while (*text >= '0' && *text <= '9' && number < 100000000)
-		number = number * 10 + (*text++ - '0');
-	return number;
-}
-
-bool task_path(int32_t pid, char path_out[64])
+/* /proc may be another PID namespace's, in whose numbers we cannot speak. */
+static bool is_our_proc(void)
 {
 	char self[24];
-	char *at;
 	long n = sys_readlink("/proc/self", self, sizeof(self) - 1);
 
 	if (n <= 0)
 		return false;
 	self[n] = '\0';
-	if (parse_number(self) != (int32_t)sys0(getpid))
-		return false;
-	at = put_text(path_out, path_out + 64, "/proc/");
+	return take_number(self) == (int32_t)sys0(getpid);
+}
+
+static void write_path(int32_t pid, char path_out[64])
+{
+	char *at = put_text(path_out, path_out + 64, "/proc/");
+
 	at = put_number(at, path_out + 64, (uint64_t)pid);
 	put_text(at, path_out + 64, "/task");
-	return true;
+}
+
+bool task_path(int32_t pid, char path_out[64])
+{
+	write_path(pid, path_out);
+	return is_our_proc();
 }
 
 /* Seize every thread in the directory that is not known yet. Returns how many
@@ -158,7 +158,7 @@ static uint32_t seize_listed(const char *path)
 	while ((n = sys3(getdents64, fd, dirents, sizeof(dirents))) > 0) {
 		for (long at = 0; at < n;) {
 			struct dirent64_head *entry = (void *)(dirents + at);
-			int32_t tid = parse_number(entry->name);
+			int32_t tid = take_number(entry->name);
 
 			at += entry->reclen;
 			if (tid > 0 && !known(tid))
@@ -251,7 +251,8 @@ void place_thread(const char *task, struct crash_thread *thread)
 	thread->state = THREAD_PLACED;
 }
 
-/* Collect THREAD if it has stopped. False while that is still to come. */
+/* Collect THREAD if it has stopped. False while that is still to come. The
+ * registers are asked for first: that says, too, whether it stands still. */
 static bool collect(struct crash_thread *thread)
 {
 	int status = 0;
@@ -259,6 +260,10 @@ static bool collect(struct crash_thread *thread)
 
 	if (thread->state != THREAD_WAITED)
 		return true;
+	if (thread->traced && read_user(thread->tid, thread->regs) >= 0) {
+		thread->state = THREAD_STOPPED;
+		return true;
+	}
 	n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
 	if (n < 0 && n != -10 /* ECHILD */)
 		n = sys4(wait4, thread->tid, &status, __WALL | WNOHANG, 0);
@@ -268,14 +273,15 @@ static bool collect(struct crash_thread *thread)
 		thread->state = THREAD_GONE;
 		return true;
 	}
-	if (read_user(thread->tid, thread->regs) >= 0)
+	if (read_user(thread->tid, thread->regs) >= 0 ||
+	    read_user(thread->tid, thread->regs) >= 0)
 		thread->state = THREAD_STOPPED;
 	return n > 0 || thread->state == THREAD_STOPPED;
 }
 
 bool wait_child(int64_t until_ns)
 {
-	uint64_t set = 1ull << (SIGCHLD - 1);
+	uint64_t set = ZONE_SIGNAL(SIGCHLD);
 	int64_t rest = until_ns - clock_ns(CLOCK_MONOTONIC);
 	struct timespec limit = { rest / NS_PER_S, rest % NS_PER_S };
 
@@ -329,34 +335,60 @@ static bool settle(const char *task)
 	return all;
 }
 
-bool stop_threads(int32_t pid, enum plan plan, int64_t budget_ns)
+void seize_known(void)
 {
-	int64_t until = clock_ns(CLOCK_MONOTONIC) + budget_ns;
 	struct crash_record *record = &zone.record;
-	char path[64];
-	bool listed;
 
+	zone.seized = true;
 	record->nthreads = 0;
-	if (plan == PLAN_ALONE)
-		return false;
-	listed = task_path(pid, path);
-	if (record->tid != pid)
-		seize(pid, unnamed);
+	if (record->tid != record->pid)
+		seize(record->pid, unnamed);
 	seize_registered();
-	for (int i = 0; listed && i < MAX_RESCANS; i++) {
-		if (count_threads(path) <= record->nthreads + 1)
-			break;
-		if (!seize_listed(path))
-			break;
+}
+
+bool is_only_thread(void)
+{
+	char task[64];
+
+	return task_path(zone.record.pid, task) && count_threads(task) == 1;
+}
+
+/* Whether nothing is left to ask /proc about. How many threads it has may be
+ * asked of another's as well. */
+static bool is_complete(const char *task)
+{
+	const struct crash_record *record = &zone.record;
+
+	if (count_threads(task) != record->nthreads + 1)
+		return false;
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		if (!record->threads[i].name[0] ||
+		    record->threads[i].state == THREAD_WAITED)
+			return false;
 	}
-	collect_all(until);
-	/* Until all stood still, one may have started another. */
-	if (listed && count_threads(path) > record->nthreads + 1 &&
-	    seize_listed(path))
-		collect_all(until);
-	if (listed)
-		name_threads(path);
-	return settle(listed ? path : NULL);
+	return true;
+}
+
+bool collect_threads(int64_t until_ns)
+{
+	char task[64];
+
+	collect_all(until_ns);
+	write_path(zone.record.pid, task);
+	if (is_complete(task))
+		return settle(NULL);
+	if (!is_our_proc())
+		return settle(NULL);
+	/* Those that nobody told us of; and until all stood still, one may have
+	 * started another. */
+	for (int i = 0; i < MAX_RESCANS; i++) {
+		if (count_threads(task) <= zone.record.nthreads + 1 ||
+		    !seize_listed(task))
+			break;
+		collect_all(until_ns);
+	}
+	name_threads(task);
+	return settle(task);
 }
 
 /* True once THREAD is no child of ours any more. */
@@ -379,6 +411,8 @@ uint32_t reap_threads(int64_t until_ns)
 	struct crash_record *record = &zone.record;
 	uint32_t left = 0;
 
+	if (zone.kept)
+		return 0;
 	for (uint32_t i = 0; i < record->nthreads; i++) {
 		bool gone = reap(&record->threads[i]);
 
@@ -387,4 +421,25 @@ uint32_t reap_threads(int64_t until_ns)
 		left += !gone;
 	}
 	return left;
+}
+
+/* Whether some thread still is where we have stopped it. */
+static bool holds_any(void)
+{
+	struct crash_record *record = &zone.record;
+	uint64_t regs[RECORD_USER];
+
+	for (uint32_t i = 0; i < record->nthreads; i++) {
+		struct crash_thread *thread = &record->threads[i];
+
+		if (thread->traced && thread->state == THREAD_STOPPED)
+			return read_user(thread->tid, regs) >= 0;
+	}
+	return false;
+}
+
+void let_threads_die(int64_t until_ns)
+{
+	while (holds_any() && wait_child(until_ns))
+		;
 }

@@ -24,6 +24,15 @@ char *put_number(char *at, const char *end, uint64_t number)
 	return at;
 }
 
+int32_t take_number(const char *text)
+{
+	int32_t number = 0;
+
+	while (*text >= '0' && *text <= '9' && number < 100000000)
+		number = number * 10 + (*text++ - '0');
+	return number;
+}
+
 bool text_equal(const char *a, const char *b)
 {
 	while (*a && *a == *b)

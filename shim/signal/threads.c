@@ -15,6 +15,22 @@ static _Atomic uint32_t cursor;
 
 /* Where the slot of a tid was last: by its low bits, a slot's number plus 1. */
 static _Atomic uint16_t hints[HINTS];
+/* The same of an alternate stack, by its address. */
+static _Atomic uint16_t stacks[HINTS];
+
+void watch_forks(void)
+{
+	if (atomic_load(&zone.watching))
+		return;
+	sys3(madvise, zone_wiped, sizeof(zone_wiped), 18 /* WIPEONFORK */);
+	atomic_store(&zone_wiped[0], 1);
+	atomic_store(&zone.watching, true);
+}
+
+bool is_unforked(void)
+{
+	return atomic_load(&zone.watching) && atomic_load(&zone_wiped[0]);
+}
 
 int slot_find(int32_t tid)
 {
@@ -27,23 +43,74 @@ int slot_find(int32_t tid)
 		return (int)hint - 1;
 	for (uint32_t i = 0; i < n; i++) {
 		if (atomic_load_explicit(&zone.tids[i],
-					 memory_order_relaxed) == tid)
-			return (int)i;
+					 memory_order_relaxed) != tid)
+			continue;
+		atomic_store_explicit(&hints[(uint32_t)tid % HINTS],
+				      (uint16_t)(i + 1), memory_order_relaxed);
+		return (int)i;
+	}
+	return -1;
+}
+
+/* The slot of the alternate stack at STACK, or -1. */
+static int slot_of_stack(uintptr_t stack)
+{
+	uint32_t n = atomic_load(&zone.nslots);
+	_Atomic uint16_t *at = &stacks[stack / ZONE_PAGE % HINTS];
+	uint32_t hint = atomic_load_explicit(at, memory_order_relaxed);
+
+	if (hint && zone.slots[hint - 1].stack == stack)
+		return (int)hint - 1;
+	for (uint32_t i = 0; stack && i < n; i++) {
+		if (zone.slots[i].stack != stack)
+			continue;
+		atomic_store_explicit(at, (uint16_t)(i + 1),
+				      memory_order_relaxed);
+		return (int)i;
 	}
 	return -1;
 }
 
 bool is_own_stack(const void *stack)
 {
-	uint32_t n = atomic_load(&zone.nslots);
+	return stack == zone_stacks.alternate ||
+	       slot_of_stack((uintptr_t)stack) >= 0;
+}
 
-	if (stack == zone_stacks.alternate)
-		return true;
-	for (uint32_t i = 0; stack && i < n; i++) {
-		if (zone.slots[i].stack == (uintptr_t)stack)
-			return true;
+/* A stack stays with its slot, and is one thread's at a time. */
+int slot_on_stack(const void *stack)
+{
+	int slot;
+
+	if (!is_unforked())
+		return slot_current();
+	if (stack != zone_stacks.alternate)
+		return slot_of_stack((uintptr_t)stack);
+	slot = atomic_load(&zone.main_slot) - 1;
+	if (slot < 0) {
+		slot = slot_current();
+		atomic_store(&zone.main_slot, slot + 1);
 	}
-	return false;
+	return slot;
+}
+
+int32_t find_own_tid(void)
+{
+	char path[64]; /* PID/task/TID */
+	long n = sys_readlink("/proc/thread-self", path, sizeof(path) - 1);
+
+	for (path[n > 0 ? n : 0] = '\0'; n > 0; n--) {
+		if (path[n - 1] == '/')
+			return take_number(&path[n]);
+	}
+	return -1;
+}
+
+/* A signal that there is not tells just that, before the kernel asks who may
+ * send what to whom. */
+bool is_thread(int32_t pid, int32_t tid)
+{
+	return sys3(tgkill, pid, tid, -1) != -3 /* ESRCH */;
 }
 
 static bool take_dead(uint32_t i)
@@ -53,7 +120,7 @@ static bool take_dead(uint32_t i)
 
 	if (tid < 0)
 		return false;
-	if (tid > 0 && sys3(tgkill, pid, tid, 0) != -3 /* ESRCH */)
+	if (tid > 0 && is_thread(pid, tid))
 		return false;
 	return atomic_compare_exchange_strong(&zone.tids[i], &tid, SLOT_TAKEN);
 }
@@ -63,8 +130,8 @@ static bool take_dead(uint32_t i)
  * starts with the page wiped. */
 int slot_current(void)
 {
-	int32_t tid = (int32_t)sys0(gettid);
-	int slot = atomic_load(zone.wiped) ? slot_find(tid) : -1;
+	int32_t tid = own_tid();
+	int slot = is_unforked() ? slot_find(tid) : -1;
 
 	if (slot >= 0)
 		return slot;
@@ -85,7 +152,7 @@ int slot_of_pointer(uintptr_t thread)
 		if (tid <= 0 || zone.slots[i].thread != thread)
 			continue;
 		found = (int)i;
-		if (sys3(tgkill, pid, tid, 0) == 0)
+		if (is_thread(pid, tid))
 			break;
 	}
 	return found;
@@ -96,6 +163,7 @@ static int clean(uint32_t i)
 	zone.slots[i].mask = 0;
 	zone.slots[i].held = 0;
 	zone.slots[i].small = 0;
+	zone.slots[i].room_from = zone.slots[i].room_to = 0;
 	return (int)i;
 }
 
@@ -103,6 +171,8 @@ int slot_take(void)
 {
 	uint32_t n = atomic_load(&zone.nslots);
 	int32_t empty = SLOT_FREE;
+
+	watch_forks();
 
 	for (uint32_t probe = 0; n && probe < PROBES && probe < n; probe++) {
 		uint32_t i = atomic_fetch_add(&cursor, 1) % n;
@@ -130,11 +200,14 @@ void slot_own(int slot, int32_t tid, uintptr_t thread)
 	if (zone.slots[slot].fault)
 		zone.faults[zone.slots[slot].fault].signal = 0;
 	zone.slots[slot].thread = thread;
-	if (thread && !zone.filtered)
-		sys2(prctl, 16 /* PR_GET_NAME */, zone.slots[slot].name);
 	atomic_store(&zone.tids[slot], tid);
-	atomic_store_explicit(&hints[(uint32_t)tid % HINTS],
-			      (uint16_t)(slot + 1), memory_order_relaxed);
+}
+
+void read_own_name(char name_out[16])
+{
+	name_out[0] = '\0';
+	if (!zone.filtered)
+		sys2(prctl, 16 /* PR_GET_NAME */, name_out);
 }
 
 void slot_free(int slot)
@@ -161,22 +234,33 @@ static void start_anew(int32_t pid)
 		if (atomic_load(&zone.actions[i].sequence) & 1)
 			atomic_fetch_add(&zone.actions[i].sequence, 1);
 	}
+	atomic_store(&zone.main_slot, 0);
 	atomic_store(&zone.claim, 0);
 	atomic_store(&zone.gate, GATE_DEAD);
 	atomic_store(&zone.pid, pid);
-	atomic_store(zone.wiped, 1);
+	if (atomic_load(&zone.watching))
+		atomic_store(&zone_wiped[0], 1);
+}
+
+/* Whether PARENT's memory is ours: the page says so, or else the kernel. Where
+ * it does not, ours is taken to be our own. */
+static bool shares_memory(int32_t pid, int32_t parent)
+{
+	if (atomic_load(&zone.watching))
+		return atomic_load(&zone_wiped[0]);
+	return sys5(kcmp, pid, parent, 1 /* KCMP_VM */, 0, 0) == 0;
 }
 
 bool notice_fork(void)
 {
-	int32_t pid = (int32_t)sys0(getpid);
+	int32_t pid = (int32_t)sys0(getpid), parent;
 
 	if (pid == atomic_load(&zone.pid) || pid < 0)
 		return false;
-	/* Not wiped: a vfork child, whose parent is the one that we know. Or
-	 * that one was itself a vfork child of ours, unnoticed till then. */
-	if (atomic_load(zone.wiped) &&
-	    (int32_t)sys0(getppid) == atomic_load(&zone.pid))
+	/* Shared: a vfork child, whose parent is the one that we know. Or that
+	 * one was itself a vfork child of ours, unnoticed till then. */
+	parent = (int32_t)sys0(getppid);
+	if (parent == atomic_load(&zone.pid) && shares_memory(pid, parent))
 		return true;
 	start_anew(pid);
 	return false;

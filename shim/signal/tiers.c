@@ -9,7 +9,7 @@
 #include "zone.h"
 
 enum {
-	SIGNAL_BUDGET_MS = 100, /* for threads to answer a signal */
+	SIGNAL_BUDGET_MS = 200, /* for threads to answer a signal */
 	WITNESSES = 6,          /* at most, one after the other */
 	SLICE_NS = 100000,
 	SCHED_ATTR_BYTES = 48,
@@ -27,10 +27,9 @@ struct sched_attributes {
 	uint64_t runtime, deadline, period;
 };
 
-/* Ask for short slices: the witness inherits them and starts at once even where
- * others spin (measured with 16 foreign spinners: 6.5 ms to 62 us). Kernels
- * that do not know about it ignore it. */
-static void shorten_slice(void)
+/* Set the calling task's slice to NS, where it has the usual schedule and the
+ * kernel knows of slices. */
+static void set_slice(uint64_t ns)
 {
 	struct sched_attributes attr = { .size = SCHED_ATTR_BYTES };
 
@@ -38,10 +37,27 @@ static void shorten_slice(void)
 		return;
 	if (attr.policy != SCHED_OTHER && attr.policy != SCHED_BATCH)
 		return;
+	zone.slice = attr.runtime;
 	attr.size = sizeof(attr);
 	attr.flags = 0;
-	attr.runtime = SLICE_NS;
+	attr.runtime = ns;
 	sys3(sched_setattr, 0, &attr, 0);
+}
+
+/* Ask for short slices: the witness inherits them and starts at once even where
+ * others spin (measured with 16 foreign spinners: 6.5 ms to 62 us). Kernels
+ * that do not know about it ignore it. */
+static void shorten_slice(void)
+{
+	set_slice(SLICE_NS);
+}
+
+/* The witness runs by now, and each thread that it stops is woken for that:
+ * with a slice as long as theirs it is not preempted for them one by one. */
+void restore_slice(void)
+{
+	if (zone.slice)
+		set_slice(zone.slice);
 }
 
 int64_t in_ms(int64_t ms)
@@ -101,28 +117,50 @@ static bool ends_unit(void)
 				zone.unit_pid == parent));
 }
 
+/* Whether PID has no group, no session and no memory. */
+static bool is_kernels(int pid)
+{
+	uint64_t word;
+	struct io_vector local = { &word, sizeof(word) };
+	struct io_vector remote = { NULL, sizeof(word) };
+
+	return sys1(getpgid, pid) == 0 && sys1(getsid, pid) == 0 &&
+	       sys6(process_vm_readv, pid, &local, 1, &remote, 1, 0) ==
+		       -3 /* ESRCH */;
+}
+
+/* Whether we are in the initial PID namespace, whose inode number is fixed, and
+ * where alone the kernel's threads are: pid 2 and 3 are the first of them. A
+ * dead process whose session is outside could be taken for one, two hardly. To
+ * ask about them takes 2 us; /proc, for a new inode, 20. Unknown means no. */
+static bool in_first_namespace(void)
+{
+	char ns[32];
+	long n;
+
+	if (is_kernels(2) && is_kernels(3))
+		return true;
+	n = sys_readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1);
+	if (n <= 0)
+		return false;
+	ns[n] = '\0';
+	return text_equal(ns, "pid:[4026531836]");
+}
+
 /* Whether witness and helper outlive the process: only in the initial PID
- * namespace (its inode number is fixed), where nobody ends them with it, and
- * not before Linux 5.16, where a core dump kills all that share the memory.
- * Unknown means no. */
+ * namespace, where nobody ends them with it, and not before Linux 5.16, where a
+ * core dump kills all that share the memory. */
 static enum order find_order(void)
 {
 	struct utsname name;
-	char ns[32];
 	uint32_t major = 0, minor = 0;
 	const char *at = name.release;
-	long n;
 
 	if (zone.order == ORDER_GO_ON)
 		return ORDER_GO_ON;
 	if (zone.seccomp) /* which may kill the witness yet */
 		return ORDER_REPORT;
-	n = sys_readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1);
-	if (n <= 0)
-		return ORDER_REPORT;
-	ns[n] = '\0';
-	if (!text_equal(ns, "pid:[4026531836]") || ends_unit() ||
-	    sys1(uname, &name) < 0)
+	if (!in_first_namespace() || ends_unit() || sys1(uname, &name) < 0)
 		return ORDER_REPORT;
 	while (*at >= '0' && *at <= '9')
 		major = major * 10 + (uint32_t)(*at++ - '0');
@@ -195,6 +233,7 @@ static long start_witness(enum plan plan)
 	long pid;
 
 	zone.plan = plan;
+	zone.seized = zone.hastened = zone.kept = false;
 	atomic_store(&zone.step, STEP_START);
 	atomic_store(&zone.gate, GATE_SHUT);
 	*top = 0; /* if it cannot be written, that is our fault, and is seen */

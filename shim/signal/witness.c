@@ -19,7 +19,10 @@ enum {
 	LINGER_MS = 500,       /* design.md: at most, after the release */
 	REAP_FIRST_MS = 5,     /* before the helper starts: a core being
 	                        * written holds the siblings for longer */
-	ANSWER_MS = 300,       /* for the crashing thread to have signalled */
+	LEAST_CORE = 4096,     /* with less the kernel writes none, in bytes */
+	MANY_THREADS = 8,      /* that a hastened death pays for, */
+	MANY_SLOTS = 64,       /* a slice set anew, */
+	CROWD = 256,           /* threads that a keeper pays for */
 };
 
 #define NS_PER_MS 1000000ll
@@ -78,22 +81,35 @@ static void survive_faults(void)
 	sys4(rt_sigprocmask, SIG_UNBLOCK, &faults, NULL, KERNEL_SIGSET);
 }
 
-/* A witness that hangs is killed by its own clock, which frees what it traces;
- * one that is killed leaves no core of its own. A fault, blocked, kills it at
- * once. */
-static void limit_self(uint32_t deadline_ms)
+/* A witness that hangs is killed by its own clock, which frees what it traces.
+ */
+static void start_clock(uint32_t deadline_ms)
 {
-	uint64_t mask = ~(ZONE_SIGNAL(SIGALRM) | ZONE_SIGNAL(SIGSYS));
-	struct rlimit none = { 0, 0 };
 	uint32_t seconds = deadline_ms / 1000 + 2;
 	struct itimerval timer = { { 0, 0 }, { seconds, 0 } };
+
+	sys3(setitimer, ITIMER_REAL, &timer, NULL);
+}
+
+static void set_signals(void)
+{
+	uint64_t mask = ~(ZONE_SIGNAL(SIGALRM) | ZONE_SIGNAL(SIGSYS));
 
 	default_action(SIGALRM);
 	default_action(SIGCHLD);
 	survive_traps();
 	sys4(rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET);
-	sys4(prlimit64, 0, RLIMIT_CORE, &none, NULL);
-	sys3(setitimer, ITIMER_REAL, &timer, NULL);
+}
+
+/* One that is killed leaves no core of its own. A fault, blocked, kills it at
+ * once. */
+static void limit_self(uint32_t deadline_ms)
+{
+	struct rlimit none = { 0, 0 }, before = { ~0ul, 0 };
+
+	sys4(prlimit64, 0, RLIMIT_CORE, &none, &before);
+	zone.core_limit = before.rlim_cur;
+	start_clock(deadline_ms);
 }
 
 static void close_all(void)
@@ -304,8 +320,42 @@ static bool is_counted(void)
 	return counted;
 }
 
+/* Whether the kernel is going to write no core file: the limit forbids one, and
+ * there is no program that is given it regardless of the limit. */
+static bool has_no_core(void)
+{
+	char pattern = '|';
+	long fd;
+
+	if (zone.core_limit >= LEAST_CORE)
+		return false;
+	fd = sys_open("/proc/sys/kernel/core_pattern", O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	if (sys3(read, fd, &pattern, 1) != 1)
+		pattern = '|';
+	sys1(close, fd);
+	return pattern != '|' && pattern != '@' /* a socket */;
+}
+
+/* Before it looks at the limit the kernel has all threads stand by for a core
+ * file, and wakes each once more for the end. A process that is not dumpable is
+ * spared that, and dies the same death. */
+static void prepare_death(void)
+{
+	zone.hastened = zone.order != ORDER_GO_ON && zone.dumpable == 1 &&
+			zone.record.nthreads >= MANY_THREADS && has_no_core();
+}
+
+static void set_dumpable(int dumpable)
+{
+	sys2(prctl, 4 /* PR_SET_DUMPABLE */, dumpable);
+}
+
 static void open_gate(enum verdict verdict)
 {
+	if (zone.hastened)
+		set_dumpable(0);
 	atomic_store(&zone.verdict, verdict);
 	set_and_wake(&zone.gate, GATE_OPEN);
 }
@@ -327,6 +377,11 @@ static void release_first(void)
 	counted = to_stderr && is_counted();
 	open_gate(counted ? VERDICT_COUNTED : VERDICT_HELD);
 	reap_threads(in_ms(REAP_FIRST_MS));
+	/* By now the kernel has asked; and ourselves we may read again. */
+	if (zone.kept)
+		wait_while(&zone.gate, GATE_OPEN, in_ms(REAP_FIRST_MS));
+	if (zone.hastened)
+		set_dumpable(1);
 	if (!is_open)
 		open_own();
 	if (counted || is_counted()) {
@@ -374,16 +429,49 @@ static void report_first(uint32_t deadline_ms)
 		reap_threads(in_ms(LINGER_MS));
 }
 
-/* Have the crashing thread do WHAT only it can. */
+void keep_memory(void)
+{
+	start_clock(zone.record.settings.deadline_ms);
+	release_first();
+	sys1(exit_group, 0);
+	sys1(exit, 0);
+}
+
+/* The end of a crowd: reaped one by one by their tracer threads take as long
+ * again as to die. When the tracer is gone each goes by itself, as it would
+ * have without us; so the memory is kept by another task. Its end, too, would
+ * be seen by the crashing thread. False where there is no such task. */
+static bool hand_over(uint32_t deadline_ms)
+{
+	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
+
+	if (zone.record.nthreads < CROWD)
+		return false;
+	zone.kept = true;
+	if (sys_clone_calling(keep_memory, flags,
+			      zone_stacks.keeper + ZONE_WITNESS_STACK,
+			      &zone.gate) < 0) {
+		zone.kept = false;
+		return false;
+	}
+	wait_while(&zone.gate, GATE_SHUT, in_ms(deadline_ms));
+	if (atomic_load(&zone.verdict) != VERDICT_NONE)
+		let_threads_die(in_ms(LINGER_MS));
+	return true;
+}
+
+/* Have the crashing thread do WHAT only it can: on a busy machine it may take a
+ * while until it runs. */
 static void ask(enum asked what)
 {
 	uint32_t shut = GATE_SHUT;
+	uint32_t patience_ms = zone.record.settings.deadline_ms / 2;
 
 	zone.asked = what;
 	if (!atomic_compare_exchange_strong(&zone.gate, &shut, GATE_ASKED))
 		return;
 	sys3(futex, &zone.gate, 1 /* FUTEX_WAKE */, 1);
-	wait_while(&zone.gate, GATE_ASKED, in_ms(ANSWER_MS));
+	wait_while(&zone.gate, GATE_ASKED, in_ms(patience_ms));
 }
 
 /* The tier is what was had of the other threads: all by ptrace, some by
@@ -412,15 +500,21 @@ static void stop_siblings(void)
 {
 	if (zone.plan == PLAN_PTRACE)
 		atomic_store(&zone.step, STEP_PTRACE);
+	zone.record.nthreads = zone.seized ? zone.record.nthreads : 0;
+	/* Who cannot be told from the others would be stopped with them. */
+	if (zone.record.tid <= 0 && !is_only_thread()) {
+		give_reason(3, "gettid", zone.record.tid);
+		zone.plan = PLAN_ALONE;
+	}
 	/* It may be gone by now, and its pid another's. */
-	if (zone.alone) {
-		zone.record.nthreads = 0;
+	if (zone.alone || zone.record.tid <= 0 || zone.plan == PLAN_ALONE) {
 		set_tier();
 		return;
 	}
-	if (!stop_threads(zone.record.pid, zone.plan,
-			  STOP_BUDGET_MS * NS_PER_MS) &&
-	    zone.plan != PLAN_ALONE) {
+	if (!zone.seized)
+		seize_known();
+	prepare_death();
+	if (!collect_threads(in_ms(STOP_BUDGET_MS))) {
 		atomic_store(&zone.step, STEP_SIGNALS);
 		ask(ASKED_SIGNALS);
 	}
@@ -470,14 +564,26 @@ static void meet_filter(void)
 		stand_in();
 }
 
+/* They stop while we keep house. */
+static void seize_first(void)
+{
+	atomic_store(&zone.step, STEP_PTRACE);
+	if (atomic_load(&zone.nslots) >= MANY_SLOTS)
+		restore_slice();
+	seize_known();
+}
+
 void witness_main(void)
 {
 	struct crash_record *record = &zone.record;
 	uint32_t deadline_ms = record->settings.deadline_ms;
 
-	limit_self(deadline_ms);
+	set_signals();
 	if (zone.alone)
 		survive_faults();
+	else if (zone.plan == PLAN_PTRACE && !zone.filtered && record->tid > 0)
+		seize_first();
+	limit_self(deadline_ms);
 	close_all();
 	/* Out of reach of who kills the process group once its leader is dead.
 	 * Not setsid: with autogroups it moves us to another run queue, which
@@ -492,10 +598,10 @@ void witness_main(void)
 	wait_while(&zone.written, 0, in_ms(deadline_ms));
 	if (zone.plan == PLAN_RAW)
 		open_gate(fall_back(SAID_GONE));
-	else if (zone.order == ORDER_DEATH)
-		release_first();
-	else
+	else if (zone.order != ORDER_DEATH)
 		report_first(deadline_ms);
+	else if (!hand_over(deadline_ms))
+		release_first();
 	sys1(exit_group, 0);
 	sys1(exit, 0); /* a fault would be taken for a failure */
 }

@@ -23,6 +23,7 @@ enum {
 	ZONE_CAPTURE_STACK = 32768,
 	ZONE_ROOM = 16384, /* bytes of stack that the handler wants below it;
 	                    * with less it moves to the capture stack */
+	ZONE_LINE = 64, /* bytes of a cache line */
 	ZONE_MAX_THREADS = 4096, /* registered threads; more go unregistered */
 	ZONE_MAX_FAULTS = 1024,  /* threads whose first fault is remembered */
 	KERNEL_SIGSET = 8,       /* bytes */
@@ -53,6 +54,12 @@ struct kernel_action {
 	uint64_t mask;
 };
 
+/* The kernel's struct iovec. */
+struct io_vector {
+	void *base;
+	size_t len;
+};
+
 /* What the program believes to be a signal's action. Written under `sequence`
  * (odd while it changes), read by the handler without a lock. */
 struct virtual_action {
@@ -72,9 +79,11 @@ struct first_fault {
 	uint64_t gregs[RECORD_GREGS];
 };
 
-/* A thread that we know: its alternate stack and its last fault. */
+/* A thread that we know: its alternate stack and its last fault. What its start
+ * needs is in one line of the cache, for it may start on another processor. */
 struct thread_slot {
-	uintptr_t stack;  /* lowest address; 0: it has none of ours */
+	/* Lowest address; 0: it has none of ours. */
+	_Alignas(ZONE_LINE) uintptr_t stack;
 	uintptr_t start;  /* what its creator asked for, */
 	uintptr_t argument; /* and with what */
 	uintptr_t thread;   /* its pthread_t */
@@ -85,6 +94,7 @@ struct thread_slot {
 	 * real after all, because one was sent; and the real mask that the
 	 * thread had when this was last true. */
 	uint64_t mask, held, seen;
+	uint64_t room_from, room_to; /* of its stack, known to be writable */
 	/* The program's alternate stack where it is too small for a signal
 	 * frame, and ours is in its place. */
 	uintptr_t small;
@@ -117,7 +127,7 @@ enum verdict {
 struct zone {
 	bool ready; /* handlers are installed */
 	_Atomic int32_t pid;
-	_Atomic uint32_t *wiped; /* 0 after a fork, shared after a vfork */
+	_Atomic bool watching; /* zone_wiped is in use */
 	uint32_t altstack_bytes;
 	uint32_t frame_bytes; /* AT_MINSIGSTKSZ */
 	_Atomic uint32_t masked;  /* 1: some thread has, or had, a mask */
@@ -132,6 +142,7 @@ struct zone {
 	_Atomic uint32_t step;   /* enum step */
 	enum plan plan;
 	enum asked asked;
+	_Atomic int32_t main_slot; /* of our static stack, and 1; or 0 */
 	int32_t unit_pid;       /* main process of systemd's unit, or 0 */
 	bool seccomp;           /* some filter is in force, */
 	bool filtered;          /* and nobody knows its rules */
@@ -143,18 +154,28 @@ struct zone {
 	ucontext_t *crash_context;
 	int32_t witness_pid;
 	int32_t exec_error;     /* why there is no helper, errno */
-	int32_t dumpable;       /* before the crash, PR_GET_DUMPABLE */
+	int32_t dumpable;       /* before the crash, PR_GET_DUMPABLE, */
+	uint64_t slice;         /* how long the scheduler let us run, ns, */
+	uint64_t core_limit;    /* and RLIMIT_CORE, bytes */
 	enum order order;       /* known once written */
 	int32_t mem, maps, proc; /* descriptors of the witness; < 0: none */
 	int32_t progress[2];     /* ends of the helper's pipe */
 	bool weighed;            /* the budget has been asked, once a crash */
+	bool seized;             /* the threads that we know have been asked */
+	bool hastened;           /* the kernel is to look for no core file */
+	bool kept;               /* the memory is another task's to keep, and
+	                          * the threads are the witness's */
+	uintptr_t main_thread;   /* its thread pointer, */
+	char main_name[16];      /* and its name; empty: not known */
 	uint64_t headers;        /* the program's, AT_PHDR, */
 	uint64_t nheaders;       /* and how many */
+	uintptr_t linker;        /* the dynamic linker's struct r_debug */
 	struct virtual_action actions[CLAIMED_COUNT];
 	struct crash_record record;
 	_Atomic uint32_t nfaults;
 	_Atomic uint32_t nslots; /* slots ever used */
-	_Atomic int32_t tids[ZONE_MAX_THREADS]; /* 0: free, < 0: taken */
+	/* 0: free, < 0: taken */
+	_Alignas(ZONE_LINE) _Atomic int32_t tids[ZONE_MAX_THREADS];
 	struct thread_slot slots[ZONE_MAX_THREADS];
 	struct first_fault faults[ZONE_MAX_FAULTS];
 };
@@ -176,6 +197,7 @@ enum { CLAIM_NOBODY = 0, CLAIM_OVER = -1 };
  * outgrow its part, and it does so into idle memory. */
 struct zone_stacks {
 	uint8_t exec[ZONE_EXEC_STACK];
+	uint8_t keeper[ZONE_WITNESS_STACK];
 	uint8_t witness[ZONE_WITNESS_STACK];
 	uint8_t capture[ZONE_CAPTURE_STACK];
 	uint8_t alternate[ZONE_ALTSTACK];
@@ -186,7 +208,8 @@ struct zone_stacks {
 
 extern struct zone zone;
 extern struct zone_stacks zone_stacks;
-extern uint8_t zone_wiped[ZONE_PAGE]; /* zero in the child of a fork */
+/* 1, and zero in the child of a fork, once we are watching for that. */
+extern _Atomic uint32_t zone_wiped[ZONE_PAGE / 4];
 /* carried.S: the helper as a file, whole. */
 extern const uint8_t carried_helper[], carried_helper_end[];
 
@@ -238,7 +261,8 @@ void complete_record(const ucontext_t *context);
 /* Note the path of the program. */
 void read_exe(void);
 /* Keep the context of a fault that goes to a handler of the program. */
-void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context);
+void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context,
+		    int slot);
 /* The fault for which the calling thread is, as far as its stack tells, in the
  * program's handler; NULL if there is none. */
 struct first_fault *fault_handled(void);
@@ -247,12 +271,18 @@ int64_t clock_ns(int clock);
 /* Copy up to LEN bytes at ADDRESS of our own memory; how many could be read.
  * Never faults. */
 size_t copy_safely(uint64_t address, void *to, size_t len);
-/* Whether the calling thread's stack reaches down to FROM, or can be made to:
- * what lies between FROM and the part in use is there if FROM is. */
-bool has_room(uint64_t from);
+/* Whether the calling thread's stack, in use from TO, reaches down to FROM, or
+ * can be made to: what lies between is there if FROM is. SLOT, or NULL,
+ * remembers these pages: handlers tend to run in the same place. */
+bool has_room(uint64_t from, uint64_t to, struct thread_slot *slot);
 
 /* threads.c */
 
+/* Have the kernel tell us of forks: at the first thread that we keep something
+ * about, because it costs 5 us. */
+void watch_forks(void);
+/* Whether we are watching, and have seen no fork since. */
+bool is_unforked(void);
 /* The slot of thread TID; -1 if it has none. */
 int slot_find(int32_t tid);
 /* The slot of the calling thread; -1 if it has none. */
@@ -262,11 +292,20 @@ int slot_current(void);
 int slot_of_pointer(uintptr_t thread);
 /* Whether the alternate stack at STACK is one of ours. */
 bool is_own_stack(const void *stack);
+/* The slot of the calling thread, whose alternate stack in use is STACK, one of
+ * ours: without a system call, where that is enough. -1 if it has none. */
+int slot_on_stack(const void *stack);
 /* A free slot, marked as taken, or -1. Reuses that of a thread that is gone. */
 int slot_take(void);
-/* Enter the calling thread, TID, into SLOT, with its name and its pthread_t,
- * THREAD (0: not known). */
+/* The calling thread's tid by way of /proc; -1: not known. */
+int32_t find_own_tid(void);
+/* Whether TID is a thread of process PID. */
+bool is_thread(int32_t pid, int32_t tid);
+/* Enter the calling thread, TID, into SLOT, with its pthread_t, THREAD (0: not
+ * known). */
 void slot_own(int slot, int32_t tid, uintptr_t thread);
+/* The calling thread's name; empty where a filter forbids to ask. */
+void read_own_name(char name_out[16]);
 void slot_free(int slot);
 /* Notice a fork: the child starts anew, with the calling thread alone. True
  * where we share our parent's memory (vfork) and must keep our hands off. */
@@ -282,6 +321,8 @@ void give_reason(uint32_t tier, const char *text, long error);
 /* Wait while *WORD is VALUE, until DEADLINE_NS of CLOCK_MONOTONIC. */
 void wait_while(_Atomic uint32_t *word, uint32_t value, int64_t deadline_ns);
 void set_and_wake(_Atomic uint32_t *word, uint32_t value);
+/* Give the witness the time slice that the program had. */
+void restore_slice(void);
 int64_t in_ms(int64_t ms);
 
 /* siblings.c: the other threads by signal, where they may not be traced. */
@@ -330,16 +371,22 @@ void map_take(struct map_line *line, char c);
 
 /* Entry of the witness, on its own stack. Does not return. */
 void witness_main(void);
+/* Entry of the task that keeps the memory in its place. Does not return. */
+void keep_memory(void);
 /* Entry of the task that becomes the helper. Does not return. */
 void exec_helper(void);
 
 /* stop.c */
 
-/* Stop every other thread of process PID and read its registers into the
- * record; those that do not stop in BUDGET_NS are left, those that may not be
- * traced are THREAD_DENIED. True unless some are. With PLAN_SIGNALS none is
- * traced, with PLAN_ALONE none is looked for. */
-bool stop_threads(int32_t pid, enum plan plan, int64_t budget_ns);
+/* Ask every thread to stop that we know without looking: the main thread, and
+ * those in the registry. They do while we do something else. */
+void seize_known(void);
+/* Wait for all to stop, and read their registers into the record; those that
+ * have not by UNTIL_NS are left, and who may not be traced is THREAD_DENIED.
+ * Threads that we do not know are looked for. True unless some are denied. */
+bool collect_threads(int64_t until_ns);
+/* Whether the process has one thread, as far as /proc says. */
+bool is_only_thread(void);
 /* ptrace(2), with a second try. Returns -errno. */
 long trace(long request, int32_t tid, long address, void *data);
 /* Where a thread that did not stop is in the kernel: pc and sp. */
@@ -350,6 +397,9 @@ bool task_path(int32_t pid, char path_out[64]);
 /* Reap stopped threads until none is left or UNTIL_NS (CLOCK_MONOTONIC) has
  * passed. Returns how many are left. */
 uint32_t reap_threads(int64_t until_ns);
+/* Until they all have been killed, whether they are dead or not, or UNTIL_NS.
+ * The end of the witness then leaves it to the kernel to reap them. */
+void let_threads_die(int64_t until_ns);
 /* Sleep until a child of the witness changes state or UNTIL_NS. False when
  * that has passed. */
 bool wait_child(int64_t until_ns);
@@ -410,8 +460,10 @@ bool at_abort_trap(const ucontext_t *context);
 uintptr_t thread_pointer(void);
 /* Copy the signal frame around CONTEXT to below the stack pointer that was
  * interrupted, and yield its context; HIDE_STACK: one that knows of no
- * alternate stack. NULL where there is no room. */
-ucontext_t *move_frame(const ucontext_t *context, bool hide_stack);
+ * alternate stack. NULL where there is no room; SLOT, or NULL, remembers where
+ * there is. */
+ucontext_t *move_frame(const ucontext_t *context, bool hide_stack,
+		       struct thread_slot *slot);
 /* The siginfo in the frame of CONTEXT. */
 siginfo_t *frame_siginfo(ucontext_t *context);
 /* Jump to HANDLER with the frame of CONTEXT as its stack. Does not return. */
@@ -427,6 +479,8 @@ void release_process(int sig, siginfo_t *si, ucontext_t *context, int32_t tid);
 /* text.c: numbers and strings without stdio. Each returns the new end. */
 char *put_text(char *at, const char *end, const char *text);
 char *put_number(char *at, const char *end, uint64_t number);
+/* The decimal number that TEXT begins with. */
+int32_t take_number(const char *text);
 void format_id(char *text_out, int64_t time_ms, const uint8_t random[10]);
 bool text_equal(const char *a, const char *b);
 
@@ -435,6 +489,14 @@ void *zone_copy(void *to, const void *from, size_t len);
 void *zone_fill(void *to, int byte, size_t len);
 
 #pragma GCC visibility pop
+
+/* The calling thread's tid, which the kernel may be told not to say. */
+static inline int32_t own_tid(void)
+{
+	int32_t tid = (int32_t)sys0(gettid);
+
+	return tid > 0 ? tid : find_own_tid();
+}
 
 #pragma GCC poison malloc calloc realloc printf fprintf snprintf getenv
 #pragma GCC poison fork vfork raise abort errno pthread_self pthread_kill

@@ -77,6 +77,31 @@ def check(argv, tier, name="null-write", env=None, **options):
     return report
 
 
+@lib.deadline(120)
+def test_crowd():
+    """A crowd dies the plain death, reported whole; with a core if wanted"""
+    lib.need_cores()
+    for threads in (12, 300):
+        for cores in (False, True):
+            argv = [MENU, "null-write", str(threads)]
+            plain = lib.run_plain(argv, cores=cores, cwd=lib.temp_dir())
+            where = lib.temp_dir()
+            outcome, report = crash(argv, {"EPITAPH_THREADS": "1000"},
+                                    cores=cores, cwd=where)
+            what = f"{threads} threads, cores {cores}"
+            assert outcome.status == plain.status, what
+            assert os.WCOREDUMP(outcome.status) == cores, what
+            assert report["tier"] == 1 and report["complete"], what
+            assert len(report["threads"]) == threads + 1, what
+            for thread in report["threads"]:
+                assert "main" in lib.functions(thread) or \
+                    "clone3" in lib.functions(thread) or \
+                    "start_thread" in lib.functions(thread), f"{what}: {thread}"
+            if cores:
+                found = lib.gdb_frames(lib.core_in(where), MENU)
+                assert len(found) == threads + 1, what
+
+
 @lib.deadline(300)
 def test_filters():
     """Under a filter the death is the plain one, and the tier the best left"""

@@ -65,10 +65,12 @@ class Map:
         return below[-1] if below else "?"
 
 
-def step_through(entry, shim, spool):
-    """The trap's log of ENTRY under SHIM, as [[word, ...], ...]."""
+def step_through(entry, shim, spool, threads=2):
+    """The trap's log of ENTRY with THREADS others under SHIM, as
+    [[word, ...], ...]."""
     log = lib.temp_dir() / "log"
-    argv = [TRAP, shim, spool, log, menu.PROGRAM, entry.name, "2"]
+    argv = [TRAP, shim, spool, log, menu.PROGRAM, entry.name,
+            str(threads)]
     # Finding a crash's place in the text of its maps takes a million steps: one
     # death shows that for all.
     env = {"EPITAPH_DEADLINE_MS": "20000"}
@@ -139,13 +141,26 @@ def test_zone_alone():
     assert whole > 15, f"only {whole} deaths were stepped to the end"
 
 
+@lib.deadline(120)
+def test_zone_crowd():
+    """With so many threads that another task keeps the memory, too"""
+    where = Map(lib.SHIM, CHECK_ZONE.zone_objects())
+    calls, names = listed_calls(), call_names()
+    entry = next(e for e in menu.entries() if e.name == "abort")
+    lines = step_through(entry, lib.SHIM, lib.temp_dir("spool."), 300)
+    wrong = complaints(lines, where, calls, names)
+    assert not wrong, "\n".join(wrong)
+    assert runs(lines) == {"handler": 1, "witness": 2, "exec": 1}, runs(lines)
+    lib.settle()
+
+
 def test_zone_planted():
     """A malloc planted in handler or witness trips it, and so does a call"""
     calls, names = listed_calls(), call_names()
     entry = next(e for e in menu.entries() if e.name == "null-write")
     for plant, complaint in (
             ("handler", "handler leaves the shim in __wrap_complete_record"),
-            ("witness", "witness leaves the shim in __wrap_stop_threads"),
+            ("witness", "witness leaves the shim in __wrap_collect_threads"),
             ("call", "witness calls getcpu, which is not listed")):
         shim = lib.BUILD / f"test/plant_{plant}.so"
         where = Map(shim, [*CHECK_ZONE.zone_objects(),

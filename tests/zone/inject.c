@@ -172,10 +172,11 @@ static bool is_crash(uint64_t offset)
 	return false;
 }
 
-/* TASK makes a call at OFFSET of the shim, or, with IN_SHIM false, elsewhere.
- * Witness and helper are told by who made them. */
+/* TASK makes call NR at OFFSET of the shim, or, with IN_SHIM false, elsewhere.
+ * Witness and helper are told by who made them, and the task that keeps the
+ * memory in the witness's place by what it does first: set its clock. */
 static enum role find_role(const struct task *task, bool in_shim,
-			   uint64_t offset)
+			   uint64_t offset, long nr)
 {
 	if (task->role == HELPER || task->role == WITNESS)
 		return task->role;
@@ -187,7 +188,7 @@ static enum role find_role(const struct task *task, bool in_shim,
 		if (task->parent == crashed_group)
 			return WITNESS;
 		if (role_of(task->parent) == WITNESS)
-			return EXEC;
+			return nr == SYS_setitimer ? WITNESS : EXEC;
 	}
 	if (task->pid == crashed)
 		return HANDLER;
@@ -304,7 +305,8 @@ static void serve(int listener)
 		find_shim(task);
 	pc = call.data.instruction_pointer - syscall_bytes;
 	in_shim = pc >= task->base && pc < task->end;
-	task->role = find_role(task, in_shim, pc - task->base);
+	task->role = find_role(task, in_shim, pc - task->base,
+			       call.data.nr);
 	if (task->role != OTHER)
 		error = note_call(task, &call, in_shim ? pc - task->base : 0);
 	answer(listener, &call, error);

@@ -308,6 +308,16 @@ static void stepped(struct task *task)
 	resume(task, 0);
 }
 
+/* The witness is the handler's child; its own are the task that keeps the
+ * memory in its place, whose end is to be seen as well, and the helper to be.
+ */
+static enum role child_role(const struct task *maker)
+{
+	if (maker->role == HANDLER)
+		return WITNESS;
+	return GET(maker->pid, rdi) & CLONE_CHILD_CLEARTID ? WITNESS : EXEC;
+}
+
 static void announce(struct task *maker, pid_t pid)
 {
 	struct task *task = find(pid);
@@ -317,7 +327,7 @@ static void announce(struct task *maker, pid_t pid)
 	if (maker->mode == STEP) {
 		task->base = maker->base;
 		task->end = maker->end;
-		start_run(task, maker->role == HANDLER ? WITNESS : EXEC);
+		start_run(task, child_role(maker));
 	}
 	if (!task->held)
 		return;
