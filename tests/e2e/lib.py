@@ -5,8 +5,10 @@ A test is a function test_* of tests/e2e/test_*.py whose one-line docstring is
 its name. tests/run gives each its own process and an empty working directory
 that goes when the test ends; core files are off unless asked for."""
 
+import contextlib
 import gzip
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -16,9 +18,11 @@ import select
 import shutil
 import signal
 import socket
+import socketserver
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 from typing import NamedTuple
@@ -543,6 +547,56 @@ def plain_dump(report):
 
 
 # The collector
+
+
+@contextlib.contextmanager
+def fake_collector(answers, unix=None):
+    """A server that answers by ANSWERS: {path without query: (status, body)},
+    or a function of (method, path, body) that gives such a pair. Yields its
+    URL and the list of requests (method, path, headers, body) so far."""
+    requests = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            size = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(size)
+            requests.append((self.command, self.path, self.headers, body))
+            path = self.path.split("?")[0]
+            if callable(answers):
+                status, text = answers(self.command, path, body)
+            else:
+                status, text = answers.get(path, (404, '{"error":"none"}'))
+            text = text if isinstance(text, bytes) else text.encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+        def address_string(self):
+            return "somebody"
+
+    if unix:
+        class Server(socketserver.ThreadingUnixStreamServer):
+            daemon_threads = True
+        server = Server(str(unix), Handler)
+        url = f"http+unix://{unix}"
+    else:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+    server.handle_error = lambda *_: None  # a client that has gone
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield url, requests
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def symbolize_at(collector, report_id):

@@ -1,72 +1,18 @@
 """The command line but for symbolize and stack: run, list, show, dmp, flush,
-doctor, help. Where a collector has to say something unusual, a made-up one
-says it."""
+doctor, help. Where a collector has to say something unusual, a fake one says
+it."""
 
-import contextlib
-import http.server
 import json
 import os
 import pathlib
 import shutil
-import socketserver
 import stat
 import subprocess
-import threading
 
 import lib
 
 VERBS = ["doctor", "dmp", "flush", "list", "run", "show", "stack", "symbolize"]
 CRASH = ["sh", "-c", "kill -SEGV $$"]
-
-
-@contextlib.contextmanager
-def made_up_collector(answers, unix=None):
-    """A server that answers by ANSWERS: {path without query: (status, body)},
-    or a function of (method, path, body) that gives such a pair. Yields its
-    URL and the list of requests (method, path, headers, body) so far."""
-    requests = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self):
-            size = int(self.headers.get("Content-Length", 0))
-            body = self.rfile.read(size)
-            requests.append((self.command, self.path, self.headers, body))
-            path = self.path.split("?")[0]
-            if callable(answers):
-                status, text = answers(self.command, path, body)
-            else:
-                status, text = answers.get(path, (404, '{"error":"none"}'))
-            text = text if isinstance(text, bytes) else text.encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *_):
-            pass
-
-        def address_string(self):
-            return "somebody"
-
-    if unix:
-        class Server(socketserver.ThreadingUnixStreamServer):
-            daemon_threads = True
-        server = Server(str(unix), Handler)
-        url = f"http+unix://{unix}"
-    else:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield url, requests
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 GROUP = {"id": "g1", "title": "f | g", "reason": "null pointer read at 0x0",
          "signal": "SIGSEGV", "status": "open", "count": 3,
@@ -174,7 +120,7 @@ def test_run_warns():
 
 def test_list():
     """list prints groups as a table, or passes the collector's JSON on"""
-    with made_up_collector({"/api/v1/groups": (200, LIST)}) as (url, asked):
+    with lib.fake_collector({"/api/v1/groups": (200, LIST)}) as (url, asked):
         text = lib.epitaph_ok("list", "-c", url)
         assert "GROUP" in text and "f | g" in text and "SIGSEGV" in text
         assert json.loads(lib.epitaph_ok("list", "--json", "-c", url)) == \
@@ -191,16 +137,16 @@ def test_list_empty_and_odd():
     """list takes what a collector may say: nothing, other types, escapes"""
     odd = dict(GROUP, title="a\x1b[31m", id="\x1b]0;x\x07", count="many",
                hosts=None)
-    with made_up_collector(
+    with lib.fake_collector(
             lambda _, path, __: (200, json.dumps({"groups": [odd]}))) \
             as (url, _):
         text = lib.epitaph_ok("list", "-c", url)
         assert "\x1b" not in text and "\\x1b[31m" in text
-    with made_up_collector({"/api/v1/groups": (200, '{"groups":[]}')}) \
+    with lib.fake_collector({"/api/v1/groups": (200, '{"groups":[]}')}) \
             as (url, _):
         assert lib.epitaph_ok("list", "-c", url) == "no groups\n"
     for body in ("", "[]", "null", '{"groups":1}', "<html>"):
-        with made_up_collector({"/api/v1/groups": (200, body)}) as (url, _):
+        with lib.fake_collector({"/api/v1/groups": (200, body)}) as (url, _):
             outcome = lib.epitaph("list", "-c", url)
             assert outcome.exit == 1, (body, outcome)
             assert one_line(outcome).startswith("epitaph: list: "), outcome
@@ -209,7 +155,7 @@ def test_list_empty_and_odd():
 def test_token():
     """the token comes from --token-file, else EPITAPH_TOKEN"""
     pathlib.Path("token").write_text("from-file\n")
-    with made_up_collector({"/api/v1/groups": (200, LIST)}) as (url, asked):
+    with lib.fake_collector({"/api/v1/groups": (200, LIST)}) as (url, asked):
         lib.epitaph_ok("list", "-c", url)
         assert asked[-1][2].get("Authorization") is None
         lib.epitaph_ok("list", "-c", url, env={"EPITAPH_TOKEN": "from-env"})
@@ -224,7 +170,7 @@ def test_token():
 def test_unix_socket():
     """http+unix:// reaches a collector's socket"""
     path = pathlib.Path("socket").absolute()
-    with made_up_collector({"/api/v1/groups": (200, LIST)}, unix=path) \
+    with lib.fake_collector({"/api/v1/groups": (200, LIST)}, unix=path) \
             as (url, _):
         assert "f | g" in lib.epitaph_ok("list", "-c", url)
 
@@ -235,7 +181,7 @@ def test_errors_of_a_collector():
             (401, '{"error":"no token","detail":"read"}', "--token-file"),
             (403, '{"error":"wrong role","detail":"ingest"}', "wrong role"),
             (500, "oops", "500"), (503, '{"error":"draining"}', "draining")):
-        with made_up_collector(lambda *_: (status, body)) as (url, _):
+        with lib.fake_collector(lambda *_: (status, body)) as (url, _):
             outcome = lib.epitaph("list", "-c", url)
             assert outcome.exit == 1 and word in one_line(outcome), outcome
     for url in (f"http://127.0.0.1:{lib.free_port()}",
@@ -255,7 +201,7 @@ def test_show():
     answers = {"/api/v1/groups/g1": (200, json.dumps(group)),
                f"/api/v1/reports/{document['id']}":
                (200, json.dumps(document))}
-    with made_up_collector(answers) as (url, _):
+    with lib.fake_collector(answers) as (url, _):
         text = lib.epitaph_ok("show", "-c", url, "g1")
         assert "because" in text and "\n#0 " in text, text
         assert lib.epitaph_ok("symbolize", report) in text
@@ -277,7 +223,7 @@ def test_show_odd():
                 {"report": {"threads": [{"frames": "x"}]}}, {},
                 {"modules": [{"build_id": 4, "symbols": "missing"}],
                  "threads": [], "process": {"args": [1, None]}}):
-        with made_up_collector(lambda *_: (200, json.dumps(odd))) as (url, _):
+        with lib.fake_collector(lambda *_: (200, json.dumps(odd))) as (url, _):
             assert lib.epitaph("show", "-c", url, "--all-threads",
                                "x").exit == 0, odd
 
@@ -292,7 +238,7 @@ def test_dmp():
     lib.epitaph_ok("dmp", "out.dmp", "-o", "again.dmp")
     assert pathlib.Path("again.dmp").read_bytes() == plain
     identity = report.name.split(".")[0]
-    with made_up_collector({f"/api/v1/reports/{identity}/dmp":
+    with lib.fake_collector({f"/api/v1/reports/{identity}/dmp":
                             (200, plain)}) as (url, _):
         lib.epitaph_ok("dmp", "-c", url, identity, "-o", "fetched.dmp")
         assert pathlib.Path("fetched.dmp").read_bytes() == plain
@@ -317,7 +263,7 @@ def test_flush():
     spool = pathlib.Path("spool")
     reports = [make_report(spool) for _ in range(3)]
     bodies = [r.read_bytes() for r in reports]
-    with made_up_collector(wants_all) as (url, asked):
+    with lib.fake_collector(wants_all) as (url, asked):
         text = lib.epitaph_ok("flush", "-c", url, "-s", spool,
                               env={"EPITAPH_TOKEN": "t"})
     assert text.startswith("shipped 3 reports of spool (3 with its body)")
@@ -333,7 +279,7 @@ def test_flush():
 def test_flush_hits_only():
     """flush sends no body that the collector does not want"""
     make_report("spool")
-    with made_up_collector({"/api/v1/hits": (200, '{"want":[]}')}) \
+    with lib.fake_collector({"/api/v1/hits": (200, '{"want":[]}')}) \
             as (url, asked):
         text = lib.epitaph_ok("flush", "-c", url, "-s", "spool")
     assert "(0 with its body)" in text
@@ -348,7 +294,7 @@ def test_flush_later():
     assert outcome.exit == 1
     assert "1 stay: " in one_line(outcome)
     assert "epitaph flush again" in one_line(outcome)
-    with made_up_collector(lambda *_: (503, '{"error":"draining"}')) \
+    with lib.fake_collector(lambda *_: (503, '{"error":"draining"}')) \
             as (url, _):
         outcome = lib.epitaph("flush", "-c", url, "-s", "spool")
     assert outcome.exit == 1 and "draining" in one_line(outcome)
@@ -358,7 +304,7 @@ def test_flush_later():
 def test_flush_refused():
     """what the collector will never take goes aside, with status 1"""
     report = make_report("spool")
-    with made_up_collector(lambda *_: (410, '{"error":"too old"}')) \
+    with lib.fake_collector(lambda *_: (410, '{"error":"too old"}')) \
             as (url, _):
         outcome = lib.epitaph("flush", "-c", url, "-s", "spool")
     assert outcome.exit == 1 and "too old" in one_line(outcome), outcome
@@ -370,7 +316,7 @@ def test_flush_one():
     """flush --id ships that report and leaves the others"""
     first, second = make_report("spool"), make_report("spool")
     identity = second.name.split(".")[0]
-    with made_up_collector(wants_all) as (url, _):
+    with lib.fake_collector(wants_all) as (url, _):
         lib.epitaph_ok("flush", "-c", url, "-s", "spool", "--id", identity)
         outcome = lib.epitaph("flush", "-c", url, "-s", "spool", "--id",
                               identity)
@@ -401,7 +347,7 @@ def test_doctor():
 
 def test_doctor_collector():
     """doctor looks at the collector's readiness and at the token"""
-    with made_up_collector({"/ready": (200, "ready"),
+    with lib.fake_collector({"/ready": (200, "ready"),
                             "/api/v1/groups": (401, '{"error":"no"}')}) \
             as (url, _):
         outcome = lib.epitaph("doctor", "--json", "-s", "spool", "-c", url)
