@@ -232,6 +232,7 @@ UNIT_TESTS = \
 	symbols \
 	unwind \
 	unwind_aarch64 \
+	unwind_cases \
 	utf \
 	uuid \
 	wire

@@ -24,7 +24,7 @@ enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address)
 
 bool guess_is_return(struct unwind *unwind, uint64_t address)
 {
-	return walk_is_code(unwind, address) &&
+	return walk_is_return(unwind, address) &&
 	       guess_is_after_call(unwind, address) != CALL_NO;
 }
 
@@ -65,7 +65,7 @@ bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
  * jumps. */
 static bool is_chain_return(struct unwind *unwind, uint64_t address)
 {
-	return walk_module(unwind, address) < 0 ?
+	return walk_module(unwind, address - 1) < 0 ?
 		       walk_is_code(unwind, address) :
 		       guess_is_return(unwind, address);
 }
@@ -130,14 +130,13 @@ static bool try_word(struct unwind *unwind, struct cursor *cursor, uint64_t at)
 	if (!memory_u64(&unwind->memory, at, &pc))
 		return false;
 	pc = arch_code_address(pc);
-	if (!walk_is_code(unwind, pc) ||
-	    guess_is_after_call(unwind, pc) == CALL_NO)
+	if (!guess_is_return(unwind, pc))
 		return false;
 	found.regs.valid &= REG_BIT(R_FP);
 	if (reg(cursor, R_FP) <= at)
 		found.regs.valid = 0;
 	guess_move(&found, pc, at + 8, TRUST_SCAN);
-	found.module = walk_module(unwind, pc);
+	found.module = walk_module(unwind, walk_lookup_pc(&found));
 	found.trust = judge(unwind, &found);
 	if (found.trust == TRUST_COUNT)
 		return false;

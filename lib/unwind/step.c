@@ -63,6 +63,12 @@ bool walk_is_code(const struct unwind *unwind, uint64_t address)
 	return low > 0 && address < unwind->code[low - 1].end;
 }
 
+bool walk_is_return(const struct unwind *unwind, uint64_t address)
+{
+	return walk_is_code(unwind, address) ||
+	       walk_is_code(unwind, address - 1);
+}
+
 size_t walk_code(struct unwind *unwind, uint64_t address, void *to, size_t len)
 {
 	size_t n = memory_copy(&unwind->memory, address, to, len);
@@ -226,7 +232,7 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 		return STEP_LOST;
 	}
 	if (trust != TRUST_SIGFRAME &&
-	    !walk_is_code(unwind, caller.value[R_PC]))
+	    !walk_is_return(unwind, caller.value[R_PC]))
 		return rescue(unwind, cursor, caller.value[R_SP], cfa_out,
 			      "corrupt return address", why_out);
 	cursor->regs = caller;
@@ -314,6 +320,6 @@ enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 		result = without_row(unwind, cursor, cfa_out, why_out);
 	if (result == STEP_FRAME)
 		cursor->module =
-			walk_module(unwind, cursor->regs.value[R_PC]);
+			walk_module(unwind, walk_lookup_pc(cursor));
 	return result;
 }

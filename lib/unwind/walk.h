@@ -59,6 +59,10 @@ const struct row *walk_row(struct unwind *unwind, const struct cursor *cursor);
 int32_t walk_module(const struct unwind *unwind, uint64_t address);
 bool walk_is_code(const struct unwind *unwind, uint64_t address);
 
+/* True where ADDRESS may be what a call returns to: the call, if it returns to
+ * nobody, may have been the last of its mapping. */
+bool walk_is_return(const struct unwind *unwind, uint64_t address);
+
 /* Up to LEN bytes of code at ADDRESS, from memory or the module's file. */
 size_t walk_code(struct unwind *unwind, uint64_t address, void *to, size_t len);
 
