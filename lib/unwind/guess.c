@@ -60,10 +60,7 @@ bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
 	return true;
 }
 
-/* A return address on a chain of frame pointers. Outside of modules there need
- * not be a call before it: HotSpot's interpreter pushes an entry point and
- * jumps. */
-static bool is_chain_return(struct unwind *unwind, uint64_t address)
+bool guess_may_return(struct unwind *unwind, uint64_t address)
 {
 	return walk_module(unwind, address - 1) < 0 ?
 		       walk_is_code(unwind, address) :
@@ -83,7 +80,7 @@ bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 	    (saved != 0 && saved < fp + 16))
 		return false;
 	pc = arch_code_address(pc);
-	if (!is_chain_return(unwind, pc))
+	if (!guess_may_return(unwind, pc))
 		return false;
 	cursor->regs.valid = 0;
 	guess_move(cursor, pc, fp + 16, TRUST_FRAME_POINTER);

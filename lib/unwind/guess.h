@@ -15,6 +15,11 @@ enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address);
 /* A code address behind a call, as far as can be told. */
 bool guess_is_return(struct unwind *unwind, uint64_t address);
 
+/* The same for one that stands where a rule says. Outside of modules there need
+ * be no call before it: HotSpot's interpreter pushes an entry point and jumps.
+ */
+bool guess_may_return(struct unwind *unwind, uint64_t address);
+
 /* The kernel's trampoline, by its bytes, for those without CFI: musl's and the
  * shim's. The caller is the interrupted frame. */
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,

@@ -303,6 +303,19 @@ static enum step_result leave_handler(struct cursor *cursor,
 	return STEP_FRAME;
 }
 
+/* CFI says where the return address is. If no call is before what it is, it may
+ * have been written over. Coroutines and goroutines begin like that, too. */
+static bool is_doubtful(struct unwind *unwind, const struct cursor *cursor)
+{
+	const struct row *row;
+
+	if ((cursor->trust != TRUST_CFI && cursor->trust != TRUST_CFI_DEBUG) ||
+	    guess_may_return(unwind, cursor->regs.value[R_PC]))
+		return false;
+	row = walk_row(unwind, cursor);
+	return !row || !row->is_signal;
+}
+
 enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 			   uint64_t *cfa_out, const char **why_out)
 {
@@ -318,8 +331,10 @@ enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 		result = use_row(unwind, cursor, row, cfa_out, why_out);
 	else
 		result = without_row(unwind, cursor, cfa_out, why_out);
-	if (result == STEP_FRAME)
-		cursor->module =
-			walk_module(unwind, walk_lookup_pc(cursor));
+	if (result != STEP_FRAME)
+		return result;
+	cursor->module = walk_module(unwind, walk_lookup_pc(cursor));
+	if (is_doubtful(unwind, cursor))
+		cursor->trust = TRUST_SCAN;
 	return result;
 }

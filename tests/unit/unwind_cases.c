@@ -44,7 +44,8 @@ static void test_end_of_code(void)
 	uint64_t end = function_at(LAST + 1, 0);
 	struct walk walk;
 
-	world_push(w, 64, world_call(w, end));
+	world_code(w, end - 5, "\xe8\xfb\xff\xff\xff", 5); /* to itself */
+	world_push(w, 64, end);
 	regs.value[R_RBP] = stack_at(96);
 	world_push(w, 96, 0);
 	world_push(w, 104, world_call(w, function_at(START, 32)));
@@ -69,6 +70,22 @@ static void test_jump_with_frame(void)
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { 0x10, TRUST_CONTEXT },
 		   { function_at(START, 32), TRUST_FRAME_POINTER });
+}
+
+/* A return address that was written over with one of code, where no call is:
+ * CFI says where it is, and nobody vouches for what. */
+static void test_not_returned_to(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	world_push(w, 64, function_at(MIDDLE, 41));
+	world_push(w, 88, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(MIDDLE, 41), TRUST_SCAN },
+		   { function_at(START, 32), TRUST_CFI });
 }
 
 /* A function that aligns its stack keeps where it came from in r10 or in a
@@ -109,6 +126,8 @@ static const struct test tests[] = {
 	{ "a call may be the last of all code", test_end_of_code },
 	{ "after a jump to nowhere the frame pointer is tried",
 	  test_jump_with_frame },
+	{ "a return to where no call is has little trust",
+	  test_not_returned_to },
 	{ "CFA and registers by expression: a stack that was aligned",
 	  test_realigned },
 };
