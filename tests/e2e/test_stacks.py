@@ -2,8 +2,6 @@
 core: nothing that another tool finds is missing without a reason. Light ones;
 tests/programs/stacks.py has the heavy, and docs/unwinding.md what differs."""
 
-import signal
-
 import lib
 import menu
 import walks
@@ -48,7 +46,6 @@ def check_both(name, argv, is_ready, threads, **options):
         lib.wait_for(lambda: is_ready(process), what="ready")
         walks.hold(process.pid)
         live = check(walks.Subject(process.pid), f"{name}, live")
-        process.kill(signal.SIGCONT)
         core = walks.core_of(process)
         dead = check(core, f"{name}, core")
     assert len(live) == len(dead) == threads, (len(live), len(dead))

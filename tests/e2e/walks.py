@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import lib
 
-GDB_S = 300  # with 100 threads, on a busy machine
+GDB_S = 300       # with 100 threads, on a busy machine
+LOWEST_PC = 4096  # nothing is mapped below
 
 _GDB_SCRIPT = r"""
 import gdb, json
@@ -43,9 +44,12 @@ class Subject(NamedTuple):
 
 def by_epitaph(subject):
     """{tid: thread} of `epitaph stack --json`."""
+    return {thread["tid"]: thread for thread in _document(subject)["threads"]}
+
+
+def _document(subject):
     where = ["-p", subject.pid] if not subject.core else [subject.core]
-    text = lib.epitaph_ok("stack", "--json", *where, seconds=120)
-    return {thread["tid"]: thread for thread in json.loads(text)["threads"]}
+    return json.loads(lib.epitaph_ok("stack", "--json", *where, seconds=120))
 
 
 def by_gdb(subject):
@@ -121,16 +125,38 @@ class Difference(NamedTuple):
     extra: list
 
 
-def _reason(pc, is_behind_all, thread, code):
-    """Why PC is not among our frames."""
-    if not any(start <= pc < end for start, end in code):
-        return "no code is there"
+class Place(NamedTuple):
+    """Where code is: ranges of (start, end)."""
+
+    code: list
+    modules: list
+
+    def is_code(self, pc):
+        return any(start <= pc <= end for start, end in self.code)
+
+    def has_table(self, pc):
+        """False where no table can describe the code, for it is in no file."""
+        return any(start <= pc <= end for start, end in self.modules)
+
+
+def _reason(theirs, at, thread, is_behind_all, place):
+    """Why THEIRS[AT] is not among our frames; None where nothing says so. A
+    tool that has come to code without a table takes some word of the stack for
+    the next frame: if we have come to the end from there, that was none."""
+    pc = theirs[at]
+    if pc < LOWEST_PC and at == len(theirs) - 1:
+        return "end marks"
+    if not place.is_code(pc):
+        return "not code"
     if is_behind_all and thread["truncated"]:
         return thread["truncated"]
+    if at > 0 and not place.has_table(theirs[at - 1]) and \
+            thread["frames"] and not thread["truncated"]:
+        return "guessed by it"
     return None
 
 
-def difference(tid, thread, theirs, code):
+def difference(tid, thread, theirs, place):
     ours = [frame for frame in thread["frames"] if lib.is_physical(frame)]
     pcs = [int(frame["pc"], 16) for frame in ours]
     missing, extra = [], []
@@ -140,8 +166,8 @@ def difference(tid, thread, theirs, code):
             continue
         extra += [(pc, frame["trust"])
                   for pc, frame in zip(pcs[i:j], ours[i:j])]
-        missing += [(pc, _reason(pc, j == len(pcs), thread, code))
-                    for pc in theirs[k:n]]
+        missing += [(theirs[at], _reason(theirs, at, thread, j == len(pcs),
+                                         place)) for at in range(k, n)]
     return Difference(tid, missing, extra)
 
 
@@ -181,10 +207,13 @@ class Comparison(NamedTuple):
 
 def compare(subject, theirs):
     """Comparison of SUBJECT with THEIRS, a function like by_gdb."""
-    threads, others = by_epitaph(subject), theirs(subject)
-    code = code_of(subject)
+    document, others = _document(subject), theirs(subject)
+    threads = {thread["tid"]: thread for thread in document["threads"]}
+    place = Place(code_of(subject), [
+        (int(module["base"], 16), int(module["base"], 16) + module["size"])
+        for module in document["modules"]])
     none = {"frames": [], "truncated": None}
-    found = [difference(tid, threads.get(tid, none), pcs, code)
+    found = [difference(tid, threads.get(tid, none), pcs, place)
              for tid, pcs in others.items()]
     return Comparison(threads, others,
                       [each for each in found if each.missing or each.extra])
@@ -202,5 +231,18 @@ def core_of(process, sig=signal.SIGABRT):
     exe = os.readlink(f"/proc/{process.pid}/exe")
     where = os.readlink(f"/proc/{process.pid}/cwd")
     process.kill(sig)
+    process.kill(signal.SIGCONT)
     process.wait(reports=0)
     return Subject(None, lib.core_in(where), exe)
+
+
+def is_whole_core(path):
+    """True where PATH is a core that is written to its end."""
+    if not path.is_file() or not lib.is_core(path):
+        return False
+    head = path.read_bytes()[:1 << 20]
+    at, = struct.unpack_from("<Q", head, 32)
+    size, count = struct.unpack_from("<HH", head, 54)
+    kind, _, offset, _, _, length = struct.unpack_from(
+        "<IIQQQQ", head, at + (count - 1) * size)
+    return path.stat().st_size >= offset + length

@@ -30,7 +30,7 @@ def as_postgres():
 
 
 class Server:
-    def __init__(self, with_shim):
+    def __init__(self, with_shim, cores=False):
         self.bin = binaries()
         self.base = lib.temp_dir("pg.")
         self.spool = lib.temp_dir("spool.")
@@ -50,7 +50,7 @@ class Server:
         start = lib.start_under_shim if with_shim else lib.start_plain
         options = {"spool": self.spool} if with_shim else {}
         self.process = start(argv, preexec=as_postgres, cwd=self.base,
-                             **options)
+                             cores=cores, **options)
         self.ready(1)
 
     def ready(self, times):
@@ -125,5 +125,6 @@ def case(sig):
         compare.ok(name)
 
 
-case(signal.SIGSEGV)
-case(signal.SIGABRT)
+if __name__ == "__main__":
+    case(signal.SIGSEGV)
+    case(signal.SIGABRT)
