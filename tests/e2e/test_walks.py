@@ -4,6 +4,7 @@ all of those cases and their tests."""
 
 import ctypes
 import os
+import re
 import shutil
 
 import lib
@@ -213,7 +214,7 @@ int main(void)
 """
 
 
-def test_plt():
+def test_stubs():
     """A fault in a stub of the PLT leads to its caller, however it looks"""
     for compiler, flags, trusts in (
             ("gcc", [], ["plt"]),           # CFA by an expression over rip
@@ -470,3 +471,33 @@ def test_other_files():
     there = look("/true", "handler", check=ours, preexec=lambda: enter(root))
     assert names(there) == names(here), names(there)
     assert there["truncated"] is None and "main" in names(there)
+
+
+ROWS = [*range(1, 20), 21, *range(23, 27), *range(37, 44), 46, 47,
+        *range(49, 54), *range(56, 59), 62]
+
+
+def tests_of(directory, pattern, suffix):
+    return {name for path in (lib.ROOT / "tests" / directory).glob(suffix)
+            for name in re.findall(pattern, path.read_text(), re.M)}
+
+
+def test_listed_walks():
+    """Each test that docs/unwinding.md names for a hard case is there"""
+    there = {
+        "": tests_of("e2e", r"^def (test_\w+)\(", "test_*.py"),
+        "V": tests_of("vm", r"^def (test_\w+)\(|^(?:test_\w+) =",
+                      "test_*.py"),
+        "U": tests_of("unit", r"^static void (\w+)\(void\)", "*.c"),
+        "P": {path.stem for path in
+              (lib.ROOT / "tests/programs").glob("*.py")},
+    }
+    text = (lib.ROOT / "docs/unwinding.md").read_text()
+    table = text[text.index("| row |"):].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in table]
+    assert [int(number) for number, _, _ in rows] == ROWS, rows
+    for number, _, tests in rows:
+        named = re.findall(r"([UV]?) ?`(\w+)`|(P) (\w+)", tests)
+        assert named or tests.startswith("not "), number
+        for kind, test, program, name in named:
+            assert (test or name) in there[kind or program], (number, test)

@@ -135,14 +135,15 @@ class Place(NamedTuple):
         return any(start <= pc <= end for start, end in self.code)
 
     def has_table(self, pc):
-        """False where no table can describe the code, for it is in no file."""
+        """False where no table can describe code, for it is in no file."""
         return any(start <= pc <= end for start, end in self.modules)
 
 
-def _reason(theirs, at, thread, is_behind_all, place):
-    """Why THEIRS[AT] is not among our frames; None where nothing says so. A
-    tool that has come to code without a table takes some word of the stack for
-    the next frame: if we have come to the end from there, that was none."""
+def _reason(theirs, at, thread, pcs, is_behind_all, place):
+    """Why THEIRS[AT] is not among PCS, ours of THREAD; None where nothing says
+    so. A tool that has come to code without a table takes some word of the
+    stack for the next frame. It was none where no code is there, nor are those
+    behind it; or where we have come to the end of the stack without it."""
     pc = theirs[at]
     if pc < LOWEST_PC and at == len(theirs) - 1:
         return "end marks"
@@ -150,8 +151,10 @@ def _reason(theirs, at, thread, is_behind_all, place):
         return "not code"
     if is_behind_all and thread["truncated"]:
         return thread["truncated"]
-    if at > 0 and not place.has_table(theirs[at - 1]) and \
-            thread["frames"] and not thread["truncated"]:
+    if any(not place.is_code(pc) and pc not in pcs for pc in theirs[:at]):
+        return "guessed by it"
+    if at > 0 and not place.has_table(theirs[at - 1]) and pcs and \
+            not thread["truncated"]:
         return "guessed by it"
     return None
 
@@ -166,8 +169,9 @@ def difference(tid, thread, theirs, place):
             continue
         extra += [(pc, frame["trust"])
                   for pc, frame in zip(pcs[i:j], ours[i:j])]
-        missing += [(theirs[at], _reason(theirs, at, thread, j == len(pcs),
-                                         place)) for at in range(k, n)]
+        missing += [(theirs[at], _reason(theirs, at, thread, pcs,
+                                         j == len(pcs), place))
+                    for at in range(k, n)]
     return Difference(tid, missing, extra)
 
 

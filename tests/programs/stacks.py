@@ -3,7 +3,8 @@
 that all three see the same, and of a core. No frame that another tool finds
 may be missing without a reason; what we have that it has not is counted by its
 trust. docs/unwinding.md explains what differs. Java, V8 and Go make code that
-no table describes, and stacks that are not C's."""
+no table describes, and stacks that are not C's. The table that it makes is
+left in build/programs/stacks.txt."""
 
 import contextlib
 import os
@@ -19,6 +20,7 @@ import walks
 JDK = pathlib.Path("/usr/lib/jvm/java-17-openjdk-amd64")
 TOOLS = {"gdb": walks.by_gdb, "eu-stack": walks.by_eu_stack}
 TRIES = 3
+table = []
 
 
 def look(subject, theirs):
@@ -36,9 +38,9 @@ def judge(name, subject, may_guess):
         case = f"{name} against {tool}"
         try:
             compared = look(subject, theirs)
-            compare.say(f"{case}: {compared.row()}")
-            for line in details(compared):
-                compare.say(f"  {line}")
+            for line in (f"{case}: {compared.row()}", *details(compared)):
+                compare.say(line)
+                table.append(line)
             assert not compared.unexplained(), compared.unexplained()
             assert set(compared.theirs) <= set(compared.threads)
             cut = [tid for tid, each in compared.threads.items()
@@ -60,7 +62,7 @@ def details(compared):
                  if why != "end marks"]
         if lacks:
             thread = compared.threads.get(each.tid, {"truncated": "absent"})
-            yield (f"thread {each.tid}, {thread['truncated'] or 'whole'}: "
+            yield (f"  thread {each.tid}, {thread['truncated'] or 'whole'}: "
                    f"{', '.join(lacks)}")
 
 
@@ -138,6 +140,7 @@ print("ready", flush=True)
 sorted([1, 2], key=lambda n: down(50))
 """
 
+(lib.BUILD / "programs").mkdir(exist_ok=True)
 compare.need("gdb", "gcc", "eu-stack", "redis-server", "go", "/usr/bin/rustc",
              "/usr/bin/node", JDK / "bin/javac")
 lib.need_cores()
@@ -160,3 +163,4 @@ compare.build(JDK / "bin/javac", "-d", classes,
               compare.HERE / "java/Waits.java")
 both("java", [JDK / "bin/java", "-Xmx128m", "-cp", classes, "Waits"],
      may_guess=True)
+(lib.BUILD / "programs/stacks.txt").write_text("\n".join(table) + "\n")
