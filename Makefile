@@ -31,6 +31,7 @@ REPORT_SRCS = \
 	lib/report/minidump_decode.c \
 	lib/report/minidump_encode.c \
 	lib/report/reason.c \
+	lib/report/repeat.c \
 	lib/report/report.c \
 	lib/report/semantic.c \
 	lib/report/siginfo.c \
@@ -224,6 +225,7 @@ UNIT_TESTS = \
 	mutate_minidump \
 	mutate_unwind \
 	notes \
+	repeat \
 	report \
 	sandbox \
 	semantic \

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../lib/report/repeat.h"
 #include "../lib/report/siginfo.h"
 #include "text.h"
 
@@ -144,6 +145,20 @@ static void put_frame(struct writer *out, const struct report *report,
 		 "\"inline\":false,\"flags\":[],\"args\":null}");
 }
 
+static void put_repeats(struct writer *out, const struct thread *thread)
+{
+	struct repeat repeats[REPEAT_MAX];
+	size_t n = repeat_find(thread, repeats);
+
+	text_put(out, ",\"repeat\":[");
+	for (size_t i = 0; i < n; i++)
+		text_format(out, "%s{\"first\":%zu,\"length\":%zu,"
+			    "\"times\":%" PRIu64 "}", i ? "," : "",
+			    repeats[i].first, repeats[i].length,
+			    repeats[i].times);
+	text_put(out, "]");
+}
+
 static void put_thread(struct writer *out, const struct report *report,
 		       const struct thread *thread)
 {
@@ -164,7 +179,8 @@ static void put_thread(struct writer *out, const struct report *report,
 		first = false;
 	}
 	put_number(out, "},", "depth", true, (int64_t)thread->depth);
-	put_text(out, ",\"repeat\":[],", "truncated", thread->truncated);
+	put_repeats(out, thread);
+	put_text(out, ",", "truncated", thread->truncated);
 	text_put(out, "}");
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../lib/report/repeat.h"
 #include "../lib/report/siginfo.h"
 #include "../lib/report/utf.h"
 
@@ -197,6 +198,23 @@ static json_t *registers_json(const struct thread *thread)
 	return object;
 }
 
+static json_t *repeats_json(const struct thread *thread)
+{
+	json_t *array = json_array();
+	struct repeat repeats[REPEAT_MAX];
+	size_t n = repeat_find(thread, repeats);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			array, json_pack("{s:I,s:I,s:I}", "first",
+					 (json_int_t)repeats[i].first,
+					 "length",
+					 (json_int_t)repeats[i].length,
+					 "times",
+					 (json_int_t)repeats[i].times));
+	return array;
+}
+
 json_t *print_thread_json(const struct report *report,
 			  const struct symbolized *symbolized,
 			  const struct thread *thread)
@@ -213,7 +231,7 @@ json_t *print_thread_json(const struct report *report,
 			    json_integer((json_int_t)(thread->depth
 						? thread->depth
 						: thread->nframes)));
-	json_object_set_new(object, "repeat", json_array());
+	json_object_set_new(object, "repeat", repeats_json(thread));
 	json_object_set_new(object, "truncated",
 			    print_json_text(thread->truncated));
 	return object;

@@ -177,6 +177,39 @@ static json_int_t count_physical(const json_t *frames)
 	return n;
 }
 
+/* Numbered as the frames are that were printed, inlined ones too. */
+static json_int_t printed_number(const json_t *frames, json_int_t physical)
+{
+	const json_t *frame;
+	size_t i;
+
+	json_array_foreach(frames, i, frame)
+		if (!is_true(frame, "inline") &&
+		    !has_flag(frame, "tail_call") && physical-- == 0)
+			return (json_int_t)i;
+	return (json_int_t)i;
+}
+
+static void print_repeats(FILE *to, const json_t *thread,
+			  const json_t *frames)
+{
+	const json_t *repeat;
+	size_t i;
+
+	json_array_foreach(json_object_get(thread, "repeat"), i, repeat) {
+		json_int_t first = number_of(repeat, "first");
+		json_int_t length = number_of(repeat, "length");
+		json_int_t last = printed_number(frames, first + length - 1);
+
+		fprintf(to, "  #%lld",
+			(long long)printed_number(frames, first));
+		if (length > 1)
+			fprintf(to, " to #%lld", (long long)last);
+		fprintf(to, " %lld times in a row\n",
+			(long long)number_of(repeat, "times"));
+	}
+}
+
 static void print_thread(FILE *to, const json_t *thread,
 			 const struct print_style *style)
 {
@@ -200,6 +233,7 @@ static void print_thread(FILE *to, const json_t *thread,
 	if (number_of(thread, "depth") > count_physical(frames))
 		fprintf(to, "  of %lld frames\n",
 			(long long)number_of(thread, "depth"));
+	print_repeats(to, thread, frames);
 	if (truncated) {
 		fputs("  the walk stopped early: ", to);
 		print_escaped(to, truncated);

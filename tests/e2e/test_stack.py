@@ -138,6 +138,7 @@ def test_deep_recursion():
     with lib.Process([STACKS, "deep", "40000"]) as process:
         lib.wait_for(lambda: is_ready(process), what="ready")
         thread = stack("-p", process.pid)["threads"][0]
+        text = lib.epitaph_ok("stack", "-p", process.pid)
         shallow = [STACKS, "deep", "10"]
         with lib.Process(shallow) as other:
             lib.wait_for(lambda: is_ready(other), what="ready")
@@ -145,6 +146,14 @@ def test_deep_recursion():
     assert thread["depth"] == few["depth"] + 39990, thread["depth"]
     assert thread["truncated"] is None
     assert len(lib.pcs(thread)) == 1024
+    # wait_here is called out of the innermost, elsewhere than all others are.
+    repeat, = thread["repeat"]
+    assert repeat["length"] == 1 and repeat["times"] == 40000, repeat
+    first = [frame for frame in thread["frames"]
+             if lib.is_physical(frame)][repeat["first"]]
+    assert first["function"] == "recurse", first
+    assert f"#{first['index']} 40000 times in a row" in text, text[-400:]
+    assert few["repeat"] == [], few["repeat"]
     assert names(thread)[-1] == "_start"
     assert names(thread)[-5:] == names(few)[-5:]
 
