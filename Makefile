@@ -171,6 +171,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/print_text.c \
 	symbolizer/rewind.c \
 	symbolizer/scopes.c \
+	symbolizer/stubs.c \
 	symbolizer/symbolize.c \
 	symbolizer/symtab.c \
 	symbolizer/tailcall.c \

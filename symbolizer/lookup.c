@@ -10,12 +10,14 @@
 
 #include "demangle.h"
 #include "dwarf.h"
+#include "stubs.h"
 #include "symtab.h"
 #include "tailcall.h"
 
 enum {
 	MAX_COMPARED = 64 << 20, /* names, of one module; then calls to
 	                          * other units' functions are unknown */
+	MAX_STUB = 1024, /* bytes of the name of one */
 };
 
 struct lookup {
@@ -29,6 +31,7 @@ struct lookup {
 	bool has_symtab; /* read only once DWARF does not suffice */
 	size_t compared; /* names */
 	struct tailcall tailcall;
+	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	uint64_t base;
 	enum symbols_status status;
 	const char *why;
@@ -148,6 +151,10 @@ static void complete(struct lookup *lookup, uint64_t address,
 	if (outermost->linkage)
 		return;
 	symbol = find_symbol(lookup, address);
+	if (symbol == NULL && outermost->name == NULL &&
+	    stubs_name(&lookup->files.code, address, lookup->stub,
+		       sizeof(lookup->stub)))
+		outermost->linkage = lookup->stub;
 	if (symbol == NULL)
 		return;
 	if (outermost->name == NULL) {
