@@ -46,6 +46,7 @@ UNWIND_SRCS = \
 	lib/unwind/guess.c \
 	lib/unwind/image.c \
 	lib/unwind/memory.c \
+	lib/unwind/prologue_$(ARCH).c \
 	lib/unwind/step.c \
 	lib/unwind/table.c \
 	lib/unwind/unwind.c
@@ -224,6 +225,7 @@ UNIT_TESTS = \
 	mutate_minidump \
 	mutate_unwind \
 	notes \
+	prologue \
 	report \
 	sandbox \
 	semantic \
@@ -346,6 +348,26 @@ ORACLE_CORPUS = \
 	walk.rustc.O2 \
 	walk.rustc.O3.rustfp \
 	walk.rustc.O3.rustlto
+
+# What `make check` takes of it.
+ORACLE_SAMPLE = \
+	asm.clang.O2 \
+	asm.clang.O2.wrongcfi \
+	asm.gcc.O2 \
+	asm.gcc.O2.nocfi \
+	asm.gcc.O2.wrongcfi \
+	calls.clang.O0 \
+	calls.clang.O3 \
+	calls.gcc.O0 \
+	calls.gcc.O0.nocfi \
+	calls.gcc.O2.cet.lazy \
+	calls.gcc.O2.debugframe \
+	calls.gcc.O2.lto \
+	calls.gcc.O2.nocfi \
+	calls.gcc.O2.static \
+	calls.gcc.O3 \
+	calls.musl.O2 \
+	thrown.gcc.O2
 
 # What is planted into the shim's zone: tests/zone/plant_NAME.c each.
 PLANTS = \
@@ -561,7 +583,7 @@ $(B)/oracle/walk.%: tests/oracle/corpus/walk.rs Makefile
 		$(foreach word,$(filter rust%,$(oracle_words)), \
 		$(ORACLE_FLAGS_$(word)))
 
-corpus: $(B)/test/oracle $(patsubst %,$(B)/oracle/%,$(ORACLE_CORPUS))
+oracle_programs = $(B)/test/oracle $(patsubst %,$(B)/oracle/%,$(1))
 
 $(B)/crashers/%: tests/crashers/%.c Makefile
 	@mkdir -p $(@D)
@@ -645,7 +667,9 @@ $(B)/test/inject $(B)/test/trap: $(B)/test/%: tests/zone/%.c Makefile
 
 crashers: $(CRASHER_BINS) $(KNOWN) $(B)/crashers/libscene.so \
 		$(B)/test/inject $(B)/test/mkreport $(B)/test/trap \
-		$(PLANTED_LIBS)
+		$(PLANTED_LIBS) $(call oracle_programs,$(ORACLE_SAMPLE))
+
+corpus: $(call oracle_programs,$(ORACLE_CORPUS))
 
 # What needs packages comes in two steps, so that a machine with nothing but
 # make can do it: install them, then start over with a compiler there.
@@ -674,7 +698,7 @@ demo:
 
 bench:
 	@scripts/setup bench
-	@$(SUBMAKE) all $(BENCH_PROGRAMS)
+	@$(SUBMAKE) all corpus $(BENCH_PROGRAMS)
 	@tests/bench/run
 
 # As long as it takes: SOAK = what tests/soak --help says.
@@ -687,6 +711,12 @@ soak: all crashers
 INJECT =
 inject: all crashers
 	@tests/inject --table $(INJECT)
+
+# Our stacks against the true ones: WORDS as for tests/oracle/run.
+oracle:
+	@scripts/setup oracle
+	@$(SUBMAKE) corpus
+	@tests/oracle/run $(WORDS)
 
 # Other people's programs under the shim: `make programs WORDS='go redis'`.
 programs:
@@ -772,5 +802,5 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers cross demo fresh fuzz fuzz-seeds inject install lint \
-	programs soak unit vm
+	corpus crashers cross demo fresh fuzz fuzz-seeds inject install lint \
+	oracle programs soak unit vm

@@ -65,6 +65,11 @@ bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 	return false;
 }
 
+bool arch_is_preserved(enum reg reg)
+{
+	return reg == R_RBX || reg == R_RBP || (reg >= R_R12 && reg <= R_R15);
+}
+
 bool arch_is_sigreturn(struct unwind *unwind, uint64_t address)
 {
 	/* mov $15, %rax; syscall */
@@ -121,10 +126,50 @@ static size_t jump_len(const uint8_t *code)
 	return code[0] == 0xff && code[1] == 0x25 ? 6 : 0;
 }
 
+static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+
+/* What the stub at TARGET jumps to; TARGET itself where there is none. */
+static uint64_t through_stub(struct unwind *unwind, uint64_t target)
+{
+	uint8_t code[11] = { 0 };
+	uint64_t at = target, to;
+	int32_t slot;
+	size_t len;
+
+	if (walk_code(unwind, target, code, sizeof(endbr)) != sizeof(endbr))
+		return target;
+	if (memcmp(code, endbr, sizeof(endbr)) == 0)
+		at += sizeof(endbr);
+	if (walk_code(unwind, at, code, 7) != 7)
+		return target;
+	len = jump_len(code);
+	memcpy(&slot, &code[len ? len - sizeof(slot) : 0], sizeof(slot));
+	return len && memory_u64(&unwind->memory,
+				 at + len + (uint64_t)(int64_t)slot, &to) ?
+		       to : target;
+}
+
+uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
+{
+	uint8_t code[6];
+	uint64_t target;
+	int32_t to;
+
+	if (walk_code(unwind, address - sizeof(code), code, sizeof(code)) !=
+	    sizeof(code))
+		return 0;
+	memcpy(&to, &code[2], sizeof(to));
+	target = address + (uint64_t)(int64_t)to;
+	if (code[0] == 0xff && code[1] == 0x15) /* *to(%rip) */
+		return memory_u64(&unwind->memory, target, &target) ? target :
+								      0;
+	return code[1] == 0xe8 && walk_is_code(unwind, target) ?
+		       through_stub(unwind, target) : 0;
+}
+
 bool guess_plt(struct unwind *unwind, struct cursor *cursor,
 	       uint64_t *cfa_out)
 {
-	static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	uint64_t pc = cursor->regs.value[R_RIP];
 	uint64_t sp = cursor->regs.value[R_RSP];
 	uint8_t code[16] = { 0 };

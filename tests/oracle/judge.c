@@ -34,7 +34,7 @@ static size_t prefix_len(const struct truth *truth, size_t n,
 {
 	for (size_t i = 0; i < n && i < nframes; i++) {
 		if (frames[i].pc != truth[i].pc ||
-		    frame_is_exact(&frames[i]) != truth[i].exact)
+		    (frame_is_exact(&frames[i]) && !truth[i].exact))
 			return i;
 		if (truth[i].cfa && i + 1 < nframes &&
 		    frames[i].cfa != truth[i].cfa)
@@ -49,7 +49,7 @@ static bool is_true(const struct truth *truth, size_t n,
 {
 	for (size_t i = 1; i < n; i++)
 		if (truth[i].pc == frame->pc &&
-		    truth[i].exact == frame_is_exact(frame) &&
+		    (truth[i].exact || !frame_is_exact(frame)) &&
 		    (truth[i].exact || truth[i - 1].cfa == cfa))
 			return true;
 	return false;
@@ -83,8 +83,6 @@ static void count_frames(struct judge *judge, struct tally *tally,
 			 const struct frame *frames, size_t nframes,
 			 bool jumped)
 {
-	bool was_true = true;
-
 	for (size_t i = 1; i < nframes; i++) {
 		struct level *level = &tally->levels[frames[i].trust];
 		bool now = i < prefix || is_true(truth, n, &frames[i],
@@ -93,16 +91,14 @@ static void count_frames(struct judge *judge, struct tally *tally,
 		level->frames++;
 		if (!now) {
 			level->untrue++;
-			if (!was_true)
+			if (i > prefix)
 				level->derived++;
-			else if (i == prefix &&
-				 look_up(judge, &truth[i - 1])->is_covered &&
+			else if (look_up(judge, &truth[i - 1])->is_covered &&
 				 !is_row_right(judge, truth, n, i - 1))
 				level->wrong_cfi++;
 			else if (jumped && i == 1)
 				level->jumped++;
 		}
-		was_true = now;
 	}
 }
 

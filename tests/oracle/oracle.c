@@ -6,9 +6,9 @@
  * From the program's own entry on; with -f, from the first instruction of its
  * interpreter. Prints, tab-separated, how the program ended, then for right,
  * wrong and no CFI: stacks, exact ones, true frames, frames in exact prefixes;
- * and for each level of trust: frames, untrue ones, and of these those that
- * follow from an untrue one, from wrong CFI, and from a jump that was no call.
- * -s shows as many mistakes. */
+ * and for each level of trust: frames, untrue ones, and of these those behind
+ * another mistake, by wrong CFI, and behind a jump that was no call. -s shows
+ * as many mistakes. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

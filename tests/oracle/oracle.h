@@ -110,7 +110,7 @@ enum stack_class {
 struct level {
 	uint64_t frames; /* that we gave this trust */
 	uint64_t untrue; /* and that are not on the stack */
-	uint64_t derived; /* of these, found from an untrue one */
+	uint64_t derived; /* of these, behind an earlier mistake */
 	uint64_t wrong_cfi; /* of these, found by wrong CFI */
 	uint64_t jumped; /* of these, behind a jump that was no call */
 };
