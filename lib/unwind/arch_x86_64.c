@@ -6,7 +6,10 @@
 #include <dwarf.h>
 #include <string.h>
 
-enum { SAVED_AT = 40 }; /* offsetof(ucontext_t, uc_mcontext.gregs) */
+enum {
+	SAVED_AT = 40, /* offsetof(ucontext_t, uc_mcontext.gregs) */
+	MAX_STUBS = 3, /* of a linkage table, and jumps from name to name */
+};
 
 /* libdw 0.188's idea of what an x86-64 function preserves has rax where rbx
  * should be. */
@@ -128,25 +131,29 @@ static size_t jump_len(const uint8_t *code)
 
 static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 
-/* What the stub at TARGET jumps to; TARGET itself where there is none. */
+/* What the stub at TARGET jumps to, through a word of the linkage table or
+ * straight on; TARGET itself where there is none. */
 static uint64_t through_stub(struct unwind *unwind, uint64_t target)
 {
-	uint8_t code[11] = { 0 };
+	uint8_t code[7] = { 0 };
 	uint64_t at = target, to;
-	int32_t slot;
+	int32_t distance;
 	size_t len;
 
 	if (walk_code(unwind, target, code, sizeof(endbr)) != sizeof(endbr))
 		return target;
 	if (memcmp(code, endbr, sizeof(endbr)) == 0)
 		at += sizeof(endbr);
-	if (walk_code(unwind, at, code, 7) != 7)
+	if (walk_code(unwind, at, code, sizeof(code)) != sizeof(code))
 		return target;
-	len = jump_len(code);
-	memcpy(&slot, &code[len ? len - sizeof(slot) : 0], sizeof(slot));
-	return len && memory_u64(&unwind->memory,
-				 at + len + (uint64_t)(int64_t)slot, &to) ?
-		       to : target;
+	len = code[0] == 0xe9 ? 5 : jump_len(code);
+	if (len == 0)
+		return target;
+	memcpy(&distance, &code[len - sizeof(distance)], sizeof(distance));
+	to = at + len + (uint64_t)(int64_t)distance;
+	if (code[0] == 0xe9)
+		return to;
+	return memory_u64(&unwind->memory, to, &to) ? to : target;
 }
 
 uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
@@ -163,8 +170,11 @@ uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
 	if (code[0] == 0xff && code[1] == 0x15) /* *to(%rip) */
 		return memory_u64(&unwind->memory, target, &target) ? target :
 								      0;
-	return code[1] == 0xe8 && walk_is_code(unwind, target) ?
-		       through_stub(unwind, target) : 0;
+	if (code[1] != 0xe8 || !walk_is_code(unwind, target))
+		return 0;
+	for (int i = 0; i < MAX_STUBS; i++)
+		target = through_stub(unwind, target);
+	return target;
 }
 
 bool guess_plt(struct unwind *unwind, struct cursor *cursor,

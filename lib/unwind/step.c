@@ -290,11 +290,7 @@ static enum step_result without_row(struct unwind *unwind,
 	} else if (guess_inexact(unwind, cursor, cfa_out)) {
 		return STEP_FRAME;
 	} else if (is_outermost(cursor)) {
-		return cursor->trust != TRUST_FRAME_POINTER &&
-				       guess_scan(unwind, cursor,
-						  cursor->regs.value[R_SP],
-						  cfa_out) ?
-			       STEP_FRAME : STEP_END;
+		return STEP_END;
 	}
 	return rescue(unwind, cursor, cursor->regs.value[R_SP], cfa_out,
 		      "no rule finds a caller", why_out);
