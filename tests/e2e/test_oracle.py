@@ -3,6 +3,8 @@ the oracle's corpus. `make oracle` takes all of them."""
 
 import importlib.machinery
 import importlib.util
+import re
+import subprocess
 
 import lib
 
@@ -56,3 +58,44 @@ def test_wrong_tables():
     """Where CFI is wrong, no level but those that read it is misled"""
     total = judged(WRONG)
     assert total["wrong"].stacks > 10_000
+
+
+def wrong_places(program):
+    """{pc: (sp, number, caller, its sp)} of the first frames that are missed in
+    PROGRAM, by CFI that two interpreters find wrong."""
+    text = subprocess.run(
+        ["nice", "-n", "15", lib.BUILD / "test/oracle", "-s", "100000",
+         program], check=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={"PATH": "/usr/bin"}, text=True).stderr
+    found = {}
+    for kind, number, caller, at, pc, sp in re.findall(
+            r"mistake \((\w+)\): (\d+) of \d+ frames, next is (\w+) at "
+            r"(\w+)\n"
+            r"(?:  (?:true|ours) .*\n)*  pc (\w+) sp (\w+)\n", text):
+        if kind == "wrong" and caller != "0":
+            found.setdefault(pc, (sp, number, caller, at))
+    return found
+
+
+@lib.deadline(300)
+def test_gdb_agrees():
+    """Where two interpreters find CFI wrong, gdb misses the caller as well"""
+    lib.need("gdb")
+    program = lib.BUILD / "oracle/calls.gcc.O0"
+    places = wrong_places(program)
+    assert len(places) > 5, places
+    listed = lib.temp_dir() / "places"
+    listed.write_text("".join(f"{pc} {' '.join(rest)}\n"
+                              for pc, rest in places.items()))
+    text = subprocess.run(
+        ["nice", "-n", "15", "gdb", "-q", "-nx", "-batch", "-x",
+         lib.ROOT / "tests/oracle/gdb_side.py", program], check=True,
+        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        env={"PATH": "/usr/bin", "ORACLE_PLACES": str(listed)}).stdout
+    seen = re.findall(r"place (\w+) \w+ (\d+) (\d+)", text)
+    assert len(seen) == len(places), text[-2000:]
+    asked = [(pc, int(times), int(right)) for pc, times, right in seen
+             if times != "0"]
+    assert len(asked) >= len(places) - 2, seen
+    right = [pc for pc, times, right in asked if times == right]
+    assert not right, f"gdb finds the true caller at {right}"

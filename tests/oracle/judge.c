@@ -122,7 +122,9 @@ static void show(struct judge *judge, const char *name,
 {
 	size_t from = prefix < 2 ? 0 : prefix - 2;
 
-	fprintf(stderr, "mistake (%s): %zu of %zu frames\n", name, prefix, n);
+	fprintf(stderr, "mistake (%s): %zu of %zu frames, next is %" PRIx64
+		" at %" PRIx64 "\n", name, prefix, n,
+		prefix < n ? truth[prefix].pc : 0, truth[prefix - 1].cfa);
 	for (size_t i = from; i < n && i < prefix + 2; i++)
 		show_frame(judge, "true", i, truth[i].pc, truth[i].cfa,
 			   look_up(judge, &truth[i])->is_covered ?

@@ -91,8 +91,12 @@ static void judge_here(struct run *run)
 	size_t n = shadow_frames(&run->shadow, run->regs.rip, truth);
 	size_t ours = target_unwind(&run->target, &run->regs, frames,
 				    MAX_FRAMES);
+	size_t shown = run->judge.shown;
 
 	judge_stack(&run->judge, truth, n, frames, ours, run->jumped);
+	if (run->judge.shown > shown)
+		fprintf(stderr, "  pc %llx sp %llx\n", run->regs.rip,
+			run->regs.rsp);
 }
 
 /* One instruction, or the delivery of a signal. False at the end. */
