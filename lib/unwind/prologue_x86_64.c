@@ -328,12 +328,12 @@ static void execute(struct state *s, const struct instruction *i)
 	}
 	if (op >= 0x50 && op <= 0x57)
 		save(s, numbered(op & 7, i->rex & REX_B));
-	else if (op >= 0x58 && op <= 0x5f)
+	else if (op == 0xc8 || (op == 0x5c && !(i->rex & REX_B)))
+		set_depth(s, UNKNOWN); /* enter, pop %rsp */
+	else if ((op >= 0x58 && op <= 0x5f) || op == 0x8f || op == 0x9d)
 		grow(s, -8);
 	else if (op == 0x68 || op == 0x6a || op == 0x9c)
 		grow(s, 8);
-	else if (op == 0x8f || op == 0x9d)
-		grow(s, -8);
 	else if (op == 0x81 || op == 0x83)
 		constant(s, i);
 	else if (op == 0x89 || op == 0x8b || op == 0x8d || op == 0x87 ||
@@ -341,8 +341,6 @@ static void execute(struct state *s, const struct instruction *i)
 		move(s, i);
 	else if (op == 0xc9)
 		leave_to(s, s->frame - 8);
-	else if (op == 0xc8)
-		set_depth(s, UNKNOWN);
 	else if (op == 0xc2 || op == 0xc3)
 		stop_here(s, true);
 	else if (op == 0xe9 || op == 0xeb)

@@ -1,6 +1,5 @@
 // Rust: closures, traits, recursion, collections, and a panic that is caught.
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::panic;
 
 trait Shape {
@@ -37,10 +36,12 @@ fn deep(n: u32, text: String) -> usize {
 }
 
 fn main() {
-    let shapes: Vec<Box<dyn Shape>> = vec![Box::new(Square), Box::new(Other(3))];
+    let n = std::env::args().count() as u32 + 2;
+    let shapes: Vec<Box<dyn Shape>> =
+        vec![Box::new(Square), Box::new(Other(n))];
     let mut names = BTreeMap::new();
     for (i, shape) in shapes.iter().enumerate() {
-        names.insert(format!("{}", i), shape.sides(black_box(3)));
+        names.insert(format!("{}", i), shape.sides(n));
     }
     let mut values: Vec<u32> = (0..12).map(|i| i * 5 % 12).collect();
     values.sort_by(|a, b| b.cmp(a));
