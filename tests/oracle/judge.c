@@ -80,8 +80,7 @@ static bool is_covered(struct judge *judge, const struct truth *truth,
 
 static void count_frames(struct judge *judge, struct tally *tally,
 			 const struct truth *truth, size_t n, size_t prefix,
-			 const struct frame *frames, size_t nframes,
-			 bool jumped)
+			 const struct frame *frames, size_t nframes)
 {
 	for (size_t i = 1; i < nframes; i++) {
 		struct level *level = &tally->levels[frames[i].trust];
@@ -96,7 +95,7 @@ static void count_frames(struct judge *judge, struct tally *tally,
 			else if (look_up(judge, &truth[i - 1])->is_covered &&
 				 !is_row_right(judge, truth, n, i - 1))
 				level->wrong_cfi++;
-			else if (jumped && i == 1)
+			else if (truth[i - 1].jumped)
 				level->jumped++;
 		}
 	}
@@ -135,7 +134,7 @@ static void show(struct judge *judge, const char *name,
 }
 
 void judge_stack(struct judge *judge, const struct truth *truth, size_t n,
-		 const struct frame *frames, size_t nframes, bool jumped)
+		 const struct frame *frames, size_t nframes)
 {
 	static const char *const names[] = { "right", "wrong", "none" };
 	size_t prefix = prefix_len(truth, n, frames, nframes);
@@ -152,7 +151,7 @@ void judge_stack(struct judge *judge, const struct truth *truth, size_t n,
 	tally->exact += exact;
 	tally->frames += n;
 	tally->prefix += prefix;
-	count_frames(judge, tally, truth, n, prefix, frames, nframes, jumped);
+	count_frames(judge, tally, truth, n, prefix, frames, nframes);
 	if (!exact && judge->shown < judge->show) {
 		judge->shown++;
 		show(judge, names[class], truth, n, frames, nframes, prefix);

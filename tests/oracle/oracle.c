@@ -32,7 +32,7 @@ struct run {
 	struct judge judge;
 	struct shadow shadow;
 	struct user_regs_struct regs;
-	bool jumped; /* the instruction before was a jump */
+	bool jumped; /* to where it is */
 	bool stale;  /* what is mapped has changed */
 	int sig;     /* to be delivered with the next step */
 	int status;
@@ -88,12 +88,13 @@ static void judge_here(struct run *run)
 {
 	static struct truth truth[MAX_DEPTH + 1];
 	static struct frame frames[MAX_FRAMES];
-	size_t n = shadow_frames(&run->shadow, run->regs.rip, truth);
+	size_t n = shadow_frames(&run->shadow, run->regs.rip, run->jumped,
+				 truth);
 	size_t ours = target_unwind(&run->target, &run->regs, frames,
 				    MAX_FRAMES);
 	size_t shown = run->judge.shown;
 
-	judge_stack(&run->judge, truth, n, frames, ours, run->jumped);
+	judge_stack(&run->judge, truth, n, frames, ours);
 	if (run->judge.shown > shown)
 		fprintf(stderr, "  pc %llx sp %llx\n", run->regs.rip,
 			run->regs.rsp);
@@ -103,8 +104,8 @@ static void judge_here(struct run *run)
 static bool step(struct run *run)
 {
 	struct user_regs_struct before = run->regs;
-	enum instruction_is is = classify(run, &run->jumped);
-	bool delivered = run->sig != 0;
+	bool is_jump, delivered = run->sig != 0;
+	enum instruction_is is = classify(run, &is_jump);
 	int sig;
 
 	if (is == IS_SYSCALL && changes_maps(before.rax))
@@ -119,12 +120,15 @@ static bool step(struct run *run)
 	run->sig = sig == SIGTRAP ? 0 : sig;
 	get_regs(run);
 	if (delivered && shadow_signal(&run->shadow, &run->target, &before,
-				       &run->regs))
+				       &run->regs, run->jumped)) {
+		run->jumped = false;
 		return true;
+	}
 	/* A signal that comes before an instruction, or because of it. */
-	if (sig == SIGTRAP || run->regs.rip != before.rip)
-		shadow_step(&run->shadow, &run->target, is, &before,
-			    &run->regs);
+	if (sig != SIGTRAP && run->regs.rip == before.rip)
+		return true;
+	shadow_step(&run->shadow, &run->target, is, &before, &run->regs);
+	run->jumped = is_jump;
 	return true;
 }
 

@@ -50,6 +50,7 @@ enum entry_kind {
 struct entry {
 	enum entry_kind kind;
 	uint64_t at, pc;
+	bool jumped; /* pc was reached by a jump that was no call */
 };
 
 struct shadow {
@@ -66,21 +67,21 @@ void shadow_step(struct shadow *shadow, struct target *target,
 		 const struct user_regs_struct *before,
 		 const struct user_regs_struct *after);
 
-/* True where AFTER is at the first instruction of a handler, and BEFORE was
- * interrupted for it. */
+/* True where AFTER is at the first instruction of a handler, and BEFORE, to
+ * which a jump has led if JUMPED, was interrupted for it. */
 bool shadow_signal(struct shadow *shadow, struct target *target,
 		   const struct user_regs_struct *before,
-		   const struct user_regs_struct *after);
+		   const struct user_regs_struct *after, bool jumped);
 
 /* A frame as it is in truth. */
 struct truth {
 	uint64_t pc, cfa; /* CFA is 0 where nothing says it */
-	bool exact;
+	bool exact, jumped;
 };
 
-/* The frames at PC, the innermost first: how many. TRUTH has room for
- * MAX_DEPTH + 1. */
-size_t shadow_frames(const struct shadow *shadow, uint64_t pc,
+/* The frames at PC, reached by a jump if JUMPED, the innermost first: how many.
+ * TRUTH has room for MAX_DEPTH + 1. */
+size_t shadow_frames(const struct shadow *shadow, uint64_t pc, bool jumped,
 		     struct truth *truth);
 
 /* second.c: elfutils' unwinder, another interpreter of the same tables */
@@ -128,8 +129,8 @@ struct judge {
 	size_t shown, show; /* mistakes to print */
 };
 
-/* Judge our N FRAMES by TRUTH. JUMPED: pc was reached by a jump. */
+/* Judge our NFRAMES by the N true ones. */
 void judge_stack(struct judge *judge, const struct truth *truth, size_t n,
-		 const struct frame *frames, size_t nframes, bool jumped);
+		 const struct frame *frames, size_t nframes);
 
 #endif

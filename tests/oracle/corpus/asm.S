@@ -186,4 +186,25 @@ FUNCTION(asm_leaf_pushes)
 	retq
 END(asm_leaf_pushes)
 
+/* A call to nowhere: the return address is on top. */
+FUNCTION(asm_bad_call)
+	subq $24, %rsp
+	CFI(.cfi_adjust_cfa_offset 24)
+	xorl %eax, %eax
+	callq *%rax
+	ud2
+	CFI(.cfi_adjust_cfa_offset -24)
+END(asm_bad_call)
+
+/* A jump to nowhere, with what only looks like one on top. */
+FUNCTION(asm_bad_jump)
+	subq $24, %rsp
+	CFI(.cfi_adjust_cfa_offset 24)
+	movq 24(%rsp), %rax
+	movq %rax, (%rsp)
+	xorl %eax, %eax
+	jmpq *%rax
+	CFI(.cfi_adjust_cfa_offset -24)
+END(asm_bad_jump)
+
 	.section .note.GNU-stack, "", @progbits

@@ -13,5 +13,7 @@ unsigned long asm_tail(callback_t *callback, unsigned long n);
 unsigned long asm_middle_return(callback_t *callback, unsigned long n);
 unsigned long asm_leaf(unsigned long n);
 unsigned long asm_leaf_pushes(unsigned long n);
+void asm_bad_call(void);
+void asm_bad_jump(void);
 
 #endif

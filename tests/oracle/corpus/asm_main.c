@@ -1,4 +1,6 @@
 /* Calls what is in asm.S from every depth. */
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +25,21 @@ __attribute__((noinline)) static unsigned long more(unsigned long n)
 	return asm_plain(asm_leaf_pushes, n) + asm_pushes(some, n);
 }
 
+static sigjmp_buf out;
+
+static void escape(int sig)
+{
+	siglongjmp(out, sig);
+}
+
+__attribute__((noinline)) static void go_nowhere(void (*function)(void))
+{
+	signal(SIGSEGV, escape);
+	if (sigsetjmp(out, 1) == 0)
+		function();
+	sink++;
+}
+
 int main(void)
 {
 	static unsigned long (*const functions[])(callback_t *,
@@ -34,6 +51,8 @@ int main(void)
 	for (unsigned long n = 0; n < 8; n++)
 		for (int i = 0; i < 7; i++)
 			sink += functions[i](n & 2 ? more : some, n);
+	go_nowhere(asm_bad_call);
+	go_nowhere(asm_bad_jump);
 	puts("done");
 	return 0;
 }
