@@ -47,6 +47,7 @@ UNWIND_SRCS = \
 	lib/unwind/guess.c \
 	lib/unwind/image.c \
 	lib/unwind/memory.c \
+	lib/unwind/prologue_$(ARCH).c \
 	lib/unwind/step.c \
 	lib/unwind/table.c \
 	lib/unwind/unwind.c
@@ -226,6 +227,7 @@ UNIT_TESTS = \
 	mutate_minidump \
 	mutate_unwind \
 	notes \
+	prologue \
 	repeat \
 	report \
 	sandbox \
@@ -283,6 +285,93 @@ BENCH_PROGRAMS = \
 	$(B)/bench/handled \
 	$(B)/bench/spawn \
 	$(B)/bench/spin
+
+# The oracle: it steps through programs and knows their stacks.
+ORACLE_SRCS = \
+	tests/oracle/judge.c \
+	tests/oracle/oracle.c \
+	tests/oracle/second.c \
+	tests/oracle/shadow.c \
+	tests/oracle/target.c
+
+# Its corpus: SOURCE.COMPILER.WORD..., each word with flags of its own below. C
+# by two compilers at each level; then one thing at a time.
+ORACLE_CORPUS = \
+	$(foreach cc,gcc clang,$(foreach level,O0 O1 O2 O3 Os, \
+		calls.$(cc).$(level) thrown.$(cc).$(level))) \
+	asm.clang.O2 \
+	asm.clang.O2.nocfi \
+	asm.clang.O2.wrongcfi \
+	asm.gcc.O0.nocfi \
+	asm.gcc.O0.wrongcfi \
+	asm.gcc.O2 \
+	asm.gcc.O2.fp.nocfi \
+	asm.gcc.O2.handcfi \
+	asm.gcc.O2.handcfi.fp \
+	asm.gcc.O2.nocfi \
+	asm.gcc.O2.wrongcfi \
+	calls.clang.O0.nocfi \
+	calls.clang.O2.debugframe \
+	calls.clang.O2.fp \
+	calls.clang.O2.lto \
+	calls.clang.O2.nocfi \
+	calls.clang.O2.nofp.lazy \
+	calls.clang.O2.realign \
+	calls.clang.O2.static \
+	calls.gcc.O0.nocfi \
+	calls.gcc.O0.nofp \
+	calls.gcc.O1.nocfi \
+	calls.gcc.O2.cet.lazy \
+	calls.gcc.O2.debugframe \
+	calls.gcc.O2.fp \
+	calls.gcc.O2.fp.nocfi \
+	calls.gcc.O2.fp.nocfi.static \
+	calls.gcc.O2.gold \
+	calls.gcc.O2.lazy \
+	calls.gcc.O2.lld \
+	calls.gcc.O2.lto \
+	calls.gcc.O2.nocfi \
+	calls.gcc.O2.nocfi.static \
+	calls.gcc.O2.nofp \
+	calls.gcc.O2.nopie \
+	calls.gcc.O2.noplt \
+	calls.gcc.O2.protected \
+	calls.gcc.O2.realign \
+	calls.gcc.O2.static \
+	calls.gcc.O3.lto \
+	calls.gcc.O3.native \
+	calls.gcc.O3.nocfi \
+	calls.gcc.O3.nofp.lto \
+	calls.musl.O0 \
+	calls.musl.O2 \
+	calls.musl.O2.static \
+	thrown.clang.O2.libcxx \
+	thrown.gcc.O2.lto \
+	thrown.gcc.O2.nofp \
+	walk.rustc.O0 \
+	walk.rustc.O2 \
+	walk.rustc.O3.rustfp \
+	walk.rustc.O3.rustlto
+
+# What `make check` takes of it.
+ORACLE_SAMPLE = \
+	asm.clang.O2 \
+	asm.clang.O2.wrongcfi \
+	asm.gcc.O2 \
+	asm.gcc.O2.nocfi \
+	asm.gcc.O2.wrongcfi \
+	calls.clang.O0 \
+	calls.clang.O3 \
+	calls.gcc.O0 \
+	calls.gcc.O0.nocfi \
+	calls.gcc.O2.cet.lazy \
+	calls.gcc.O2.debugframe \
+	calls.gcc.O2.lto \
+	calls.gcc.O2.nocfi \
+	calls.gcc.O2.static \
+	calls.gcc.O3 \
+	calls.musl.O2 \
+	thrown.gcc.O2
 
 # What is planted into the shim's zone: tests/zone/plant_NAME.c each.
 PLANTS = \
@@ -433,6 +522,73 @@ $(B)/test/mkreport: $(call objs,tests/e2e/mkreport.c $(REPORT_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -ljansson -lz -lmd
 
+$(B)/test/oracle: $(call objs,$(ORACLE_SRCS) $(REPORT_SRCS) \
+		$(UNWIND_SRCS) $(PROC_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+ORACLE_CC_clang = $(CLANG)
+ORACLE_CC_gcc = gcc
+ORACLE_CC_musl = musl-gcc
+ORACLE_FLAGS_musl = -DNO_RESOLVERS
+$(foreach level,O0 O1 O2 O3 Os,$(eval ORACLE_FLAGS_$(level) = -$(level)))
+ORACLE_FLAGS_cet = -fcf-protection=full
+ORACLE_FLAGS_debugframe = -g -fno-asynchronous-unwind-tables \
+	-fno-unwind-tables
+ORACLE_FLAGS_fp = -fno-omit-frame-pointer
+ORACLE_FLAGS_gold = -fuse-ld=gold
+ORACLE_FLAGS_handcfi = -DNO_CFI_IN_C -fno-asynchronous-unwind-tables \
+	-fno-unwind-tables
+ORACLE_FLAGS_lazy = -Wl,-z,lazy
+ORACLE_FLAGS_libcxx = -stdlib=libc++
+ORACLE_FLAGS_lld = -fuse-ld=lld
+ORACLE_FLAGS_lto = -flto $(if $(findstring clang,$@),-fuse-ld=lld)
+ORACLE_FLAGS_native = -march=x86-64-v2
+ORACLE_FLAGS_nocfi = -DNO_CFI -fno-asynchronous-unwind-tables \
+	-fno-unwind-tables
+ORACLE_FLAGS_nofp = -fomit-frame-pointer
+ORACLE_FLAGS_nopie = -no-pie -fno-pie
+ORACLE_FLAGS_noplt = -fno-plt
+ORACLE_FLAGS_protected = -fstack-protector-all -D_FORTIFY_SOURCE=2
+ORACLE_FLAGS_realign = -mstackrealign
+ORACLE_FLAGS_static = -static
+ORACLE_FLAGS_wrongcfi = -DWRONG_CFI
+ORACLE_FLAGS_rustfp = -C force-frame-pointers=yes
+ORACLE_FLAGS_rustlto = -C lto=fat -C codegen-units=1
+oracle_words = $(subst ., ,$(notdir $@))
+oracle_cc = $(ORACLE_CC_$(word 2,$(oracle_words)))
+oracle_flags = $(foreach word,$(oracle_words),$(ORACLE_FLAGS_$(word)))
+oracle_lib = $(if $(filter static,$(oracle_words)),tests/oracle/corpus/lib.c, \
+	$(dir $@)lib.$(word 2,$(oracle_words)).so '-Wl,-rpath,$$ORIGIN')
+
+$(B)/oracle/lib.%.so: tests/oracle/corpus/lib.c Makefile
+	@mkdir -p $(@D)
+	$(ORACLE_CC_$*) -O2 $(ORACLE_FLAGS_$*) -fPIC -shared \
+		-Wl,-soname,$(@F) -o $@ $<
+
+$(B)/oracle/calls.%: tests/oracle/corpus/calls.c $(B)/oracle/lib.clang.so \
+		$(B)/oracle/lib.gcc.so $(B)/oracle/lib.musl.so
+	$(oracle_cc) $(oracle_flags) -o $@ $< $(oracle_lib)
+
+$(B)/oracle/asm.%: tests/oracle/corpus/asm_main.c tests/oracle/corpus/asm.S \
+		Makefile
+	@mkdir -p $(@D)
+	$(oracle_cc) $(oracle_flags) -o $@ $(filter-out Makefile,$^)
+
+$(B)/oracle/thrown.%: tests/oracle/corpus/thrown.cc Makefile
+	@mkdir -p $(@D)
+	$(oracle_cc) $(oracle_flags) -o $@ -x c++ $< \
+		$(if $(filter libcxx,$(oracle_words)),-lc++,-lstdc++)
+
+$(B)/oracle/walk.%: tests/oracle/corpus/walk.rs Makefile
+	@mkdir -p $(@D)
+	rustc --edition 2021 -o $@ $< \
+		-C opt-level=$(patsubst O%,%,$(word 3,$(oracle_words))) \
+		$(foreach word,$(filter rust%,$(oracle_words)), \
+		$(ORACLE_FLAGS_$(word)))
+
+oracle_programs = $(B)/test/oracle $(patsubst %,$(B)/oracle/%,$(1))
+
 $(B)/crashers/%: tests/crashers/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $< $(LDLIBS)
@@ -515,7 +671,9 @@ $(B)/test/inject $(B)/test/trap: $(B)/test/%: tests/zone/%.c Makefile
 
 crashers: $(CRASHER_BINS) $(KNOWN) $(B)/crashers/libscene.so \
 		$(B)/test/inject $(B)/test/mkreport $(B)/test/trap \
-		$(PLANTED_LIBS)
+		$(PLANTED_LIBS) $(call oracle_programs,$(ORACLE_SAMPLE))
+
+corpus: $(call oracle_programs,$(ORACLE_CORPUS))
 
 # What needs packages comes in two steps, so that a machine with nothing but
 # make can do it: install them, then start over with a compiler there.
@@ -544,7 +702,7 @@ demo:
 
 bench:
 	@scripts/setup bench
-	@$(SUBMAKE) all $(BENCH_PROGRAMS)
+	@$(SUBMAKE) all corpus $(BENCH_PROGRAMS)
 	@tests/bench/run
 
 # As long as it takes: SOAK = what tests/soak --help says.
@@ -557,6 +715,12 @@ soak: all crashers
 INJECT =
 inject: all crashers
 	@tests/inject --table $(INJECT)
+
+# Our stacks against the true ones: WORDS as for tests/oracle/run.
+oracle:
+	@scripts/setup oracle
+	@$(SUBMAKE) corpus
+	@tests/oracle/run $(WORDS)
 
 # Other people's programs under the shim: `make programs WORDS='go redis'`.
 programs:
@@ -642,5 +806,5 @@ clean:
 .SECONDARY:
 
 .PHONY: all bench check check-layers check-style check-unit check-zone clean \
-	crashers cross demo fresh fuzz fuzz-seeds inject install lint \
-	programs soak unit vm
+	corpus crashers cross demo fresh fuzz fuzz-seeds inject install lint \
+	oracle programs soak unit vm

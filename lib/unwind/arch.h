@@ -28,6 +28,13 @@ uint64_t arch_code_address(uint64_t value);
 bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 			 uint64_t address);
 
+/* Where the call that returns to ADDRESS leads, through a stub perhaps; 0 where
+ * the code does not say. */
+uint64_t arch_call_target(struct unwind *unwind, uint64_t address);
+
+/* May a function change REG only if it gives it back? */
+bool arch_is_preserved(enum reg reg);
+
 /* The kernel's trampoline, by its bytes. */
 bool arch_is_sigreturn(struct unwind *unwind, uint64_t address);
 

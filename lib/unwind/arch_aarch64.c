@@ -164,3 +164,16 @@ bool guess_leaf(struct unwind *unwind, struct cursor *cursor,
 	return !is_link_saved(unwind, cursor) &&
 	       return_by_link(unwind, cursor, TRUST_LEAF, cfa_out);
 }
+
+/* Of use to prologue.h alone. */
+uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
+{
+	(void)unwind, (void)address;
+	return 0;
+}
+
+bool arch_is_preserved(enum reg reg)
+{
+	(void)reg;
+	return false;
+}

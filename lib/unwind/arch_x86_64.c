@@ -6,7 +6,10 @@
 #include <dwarf.h>
 #include <string.h>
 
-enum { SAVED_AT = 40 }; /* offsetof(ucontext_t, uc_mcontext.gregs) */
+enum {
+	SAVED_AT = 40, /* offsetof(ucontext_t, uc_mcontext.gregs) */
+	MAX_STUBS = 3, /* of a linkage table, and jumps from name to name */
+};
 
 /* libdw 0.188's idea of what an x86-64 function preserves has rax where rbx
  * should be. */
@@ -65,6 +68,11 @@ bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 	return false;
 }
 
+bool arch_is_preserved(enum reg reg)
+{
+	return reg == R_RBX || reg == R_RBP || (reg >= R_R12 && reg <= R_R15);
+}
+
 bool arch_is_sigreturn(struct unwind *unwind, uint64_t address)
 {
 	/* mov $15, %rax; syscall */
@@ -121,10 +129,57 @@ static size_t jump_len(const uint8_t *code)
 	return code[0] == 0xff && code[1] == 0x25 ? 6 : 0;
 }
 
+static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+
+/* What the stub at TARGET jumps to, through a word of the linkage table or
+ * straight on; TARGET itself where there is none. */
+static uint64_t through_stub(struct unwind *unwind, uint64_t target)
+{
+	uint8_t code[7] = { 0 };
+	uint64_t at = target, to;
+	int32_t distance;
+	size_t len;
+
+	if (walk_code(unwind, target, code, sizeof(endbr)) != sizeof(endbr))
+		return target;
+	if (memcmp(code, endbr, sizeof(endbr)) == 0)
+		at += sizeof(endbr);
+	if (walk_code(unwind, at, code, sizeof(code)) != sizeof(code))
+		return target;
+	len = code[0] == 0xe9 ? 5 : jump_len(code);
+	if (len == 0)
+		return target;
+	memcpy(&distance, &code[len - sizeof(distance)], sizeof(distance));
+	to = at + len + (uint64_t)(int64_t)distance;
+	if (code[0] == 0xe9)
+		return to;
+	return memory_u64(&unwind->memory, to, &to) ? to : target;
+}
+
+uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
+{
+	uint8_t code[6];
+	uint64_t target;
+	int32_t to;
+
+	if (walk_code(unwind, address - sizeof(code), code, sizeof(code)) !=
+	    sizeof(code))
+		return 0;
+	memcpy(&to, &code[2], sizeof(to));
+	target = address + (uint64_t)(int64_t)to;
+	if (code[0] == 0xff && code[1] == 0x15) /* *to(%rip) */
+		return memory_u64(&unwind->memory, target, &target) ? target :
+								      0;
+	if (code[1] != 0xe8 || !walk_is_code(unwind, target))
+		return 0;
+	for (int i = 0; i < MAX_STUBS; i++)
+		target = through_stub(unwind, target);
+	return target;
+}
+
 bool guess_plt(struct unwind *unwind, struct cursor *cursor,
 	       uint64_t *cfa_out)
 {
-	static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	uint64_t pc = cursor->regs.value[R_RIP];
 	uint64_t sp = cursor->regs.value[R_RSP];
 	uint8_t code[16] = { 0 };

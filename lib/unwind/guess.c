@@ -2,9 +2,15 @@
  * memory, and a call instruction before every return address. Runs in the
  * helper, the command line and the symbolizer. */
 #include "arch.h"
+#include "prologue.h"
 
 enum {
 	MAX_FRAME_BYTES = 1 << 20, /* of one that its pointer finds */
+	PROLOGUE_WORDS = 1024,     /* of a frame that its code finds, */
+	PROLOGUE_TRIES = 16,       /* and so many calls in it may be the one */
+	/* Where nothing says where the function begins: */
+	START_BYTES = 1024,        /* so far back is looked, */
+	START_TRIES = 16,          /* and so many are tried */
 };
 
 /* A signal handler returns to the trampoline, which nobody called. */
@@ -45,6 +51,7 @@ void guess_move(struct cursor *cursor, uint64_t pc, uint64_t sp,
 	set_reg(cursor, R_PC, pc);
 	set_reg(cursor, R_SP, sp);
 	cursor->trust = trust;
+	cursor->exact = false;
 }
 
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
@@ -57,6 +64,7 @@ bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
 		return false;
 	*cfa_out = sp;
 	cursor->trust = TRUST_SIGFRAME;
+	cursor->exact = true;
 	return true;
 }
 
@@ -87,6 +95,101 @@ bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 	set_reg(cursor, R_FP, saved);
 	*cfa_out = fp + 16;
 	return true;
+}
+
+/* The caller's registers: those that were pushed are on the stack, unless they
+ * have been popped already; the function keeps the others as they were. */
+static void restore(struct unwind *unwind, struct cursor *cursor,
+		    const struct prologue *prologue, uint64_t return_at)
+{
+	for (size_t i = 0; i < REG_CFI_COUNT; i++) {
+		uint64_t at = prologue->at[i], value;
+
+		if (!arch_is_preserved((enum reg)i))
+			cursor->regs.valid &= ~REG_BIT(i);
+		else if (at != 0 && at <= prologue->depth &&
+			 memory_u64(&unwind->memory, return_at - at, &value))
+			set_reg(cursor, (enum reg)i, value);
+	}
+}
+
+/* prologue_find, of which the same is asked again and again in recursion. */
+static const struct prologue *find(struct unwind *unwind, uint64_t start,
+				   uint64_t pc)
+{
+	struct walk_prologue *slot =
+		&unwind->prologues[memory_hash(start ^ pc << 1,
+					       WALK_PROLOGUES_BITS)];
+
+	if (slot->start != start || slot->pc != pc) {
+		slot->start = start;
+		slot->pc = pc;
+		slot->has = prologue_find(unwind, start, pc, &slot->found);
+	}
+	return slot->has ? &slot->found : NULL;
+}
+
+bool guess_prologue(struct unwind *unwind, struct cursor *cursor,
+		    uint64_t *cfa_out)
+{
+	uint64_t sp = reg(cursor, R_SP), pc = reg(cursor, R_PC);
+	bool exact = cursor->exact;
+	int tries = 0;
+
+	for (int i = 0; i < PROLOGUE_WORDS && tries < PROLOGUE_TRIES; i++) {
+		uint64_t at = sp + 8 * (uint64_t)i, word, start;
+		const struct prologue *prologue;
+
+		if (!memory_u64(&unwind->memory, at, &word))
+			return false;
+		if (!walk_is_code(unwind, word))
+			continue;
+		start = arch_call_target(unwind, word);
+		if (start == 0 || start > pc || pc - start > PROLOGUE_MAX_CODE)
+			continue;
+		tries++;
+		prologue = find(unwind, start, pc);
+		if (!prologue || prologue->depth != at - sp)
+			continue;
+		restore(unwind, cursor, prologue, at);
+		guess_move(cursor, word, at + 8,
+			   exact && at == sp ? TRUST_LEAF : TRUST_PROLOGUE);
+		*cfa_out = at + 8;
+		return true;
+	}
+	return false;
+}
+
+/* Called by a pointer: no call says where the function begins. Where it may,
+ * going back from here, its code has to lead to another such call. */
+bool guess_start(struct unwind *unwind, struct cursor *cursor,
+		 uint64_t *cfa_out)
+{
+	uint64_t sp = reg(cursor, R_SP), pc = reg(cursor, R_PC);
+	uint64_t start = cursor->exact ? pc + 1 : pc;
+	const struct prologue *prologue;
+
+	for (int i = 0; i < START_TRIES; i++) {
+		uint64_t word, at;
+
+		start = prologue_start(unwind, pc - START_BYTES, start);
+		if (start == 0)
+			return false;
+		prologue = find(unwind, start, pc);
+		if (!prologue)
+			continue;
+		at = sp + prologue->depth;
+		if (!memory_u64(&unwind->memory, at, &word) ||
+		    !walk_is_code(unwind, word) ||
+		    guess_is_after_call(unwind, word) != CALL_YES ||
+		    arch_call_target(unwind, word) != 0)
+			continue;
+		restore(unwind, cursor, prologue, at);
+		guess_move(cursor, word, at + 8, TRUST_PROLOGUE);
+		*cfa_out = at + 8;
+		return true;
+	}
+	return false;
 }
 
 /* What CFI says to the idea that CURSOR, found by scanning, is a frame: agree
@@ -138,6 +241,18 @@ static bool try_word(struct unwind *unwind, struct cursor *cursor, uint64_t at)
 	if (found.trust == TRUST_COUNT)
 		return false;
 	*cursor = found;
+	return true;
+}
+
+bool guess_top(struct unwind *unwind, struct cursor *cursor, uint64_t *cfa_out)
+{
+	uint64_t sp = reg(cursor, R_SP);
+
+	if (sp % 8 != 0 || cursor->guesses == WALK_MAX_GUESSES ||
+	    !try_word(unwind, cursor, sp))
+		return false;
+	cursor->guesses++;
+	*cfa_out = sp + 8;
 	return true;
 }
 

@@ -38,6 +38,19 @@ bool guess_plt(struct unwind *unwind, struct cursor *cursor,
 bool guess_leaf(struct unwind *unwind, struct cursor *cursor,
 		uint64_t *cfa_out);
 
+/* In code: by what the function has pushed since it was called, read off its
+ * own code, where that and the call agree on where it begins. */
+bool guess_prologue(struct unwind *unwind, struct cursor *cursor,
+		    uint64_t *cfa_out);
+
+/* The same where the call does not say where it begins. */
+bool guess_start(struct unwind *unwind, struct cursor *cursor,
+		 uint64_t *cfa_out);
+
+/* The word on top of the stack, if it may be a return address. */
+bool guess_top(struct unwind *unwind, struct cursor *cursor,
+	       uint64_t *cfa_out);
+
 bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 			 uint64_t *cfa_out);
 

@@ -9,16 +9,11 @@
 
 static const char no_progress[] = "the stack pointer does not advance";
 
-bool walk_is_exact(enum trust trust)
-{
-	return trust == TRUST_CONTEXT || trust == TRUST_SIGFRAME;
-}
-
 uint64_t walk_lookup_pc(const struct cursor *cursor)
 {
 	uint64_t pc = cursor->regs.value[R_PC];
 
-	return walk_is_exact(cursor->trust) ? pc : pc - 1;
+	return cursor->exact ? pc : pc - 1;
 }
 
 const struct row *walk_row(struct unwind *unwind, const struct cursor *cursor)
@@ -195,7 +190,7 @@ static bool is_progress(struct cursor *cursor, const struct registers *caller,
 	uint64_t from = cursor->regs.value[R_SP], to = caller->value[R_SP];
 
 	if (to > from ||
-	    (to == from && !ARCH_CALL_PUSHES && walk_is_exact(cursor->trust)))
+	    (to == from && !ARCH_CALL_PUSHES && cursor->exact))
 		return true;
 	if (!may_switch || cursor->backward == WALK_MAX_BACKWARD)
 		return false;
@@ -237,7 +232,17 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 			      "corrupt return address", why_out);
 	cursor->regs = caller;
 	cursor->trust = trust;
+	cursor->exact = row->is_signal;
 	return STEP_FRAME;
+}
+
+/* Where a call leaves the return address, which is still there if nothing else
+ * has happened since. On the stack it may be an old one. */
+static bool guess_last_call(struct unwind *unwind, struct cursor *cursor,
+			    uint64_t *cfa_out)
+{
+	return ARCH_CALL_PUSHES ? guess_top(unwind, cursor, cfa_out) :
+				  guess_leaf(unwind, cursor, cfa_out);
 }
 
 /* In frame 0 and in an interrupted one nothing says how far the function has
@@ -247,19 +252,36 @@ static bool guess_exact(struct unwind *unwind, struct cursor *cursor,
 {
 	bool is_code = walk_is_code(unwind, cursor->regs.value[R_PC]);
 
-	if (is_code && cursor->module < 0) /* JIT: frame pointers are kept */
+	if (!is_code)
+		return guess_leaf(unwind, cursor, cfa_out) ||
+		       guess_frame_pointer(unwind, cursor, cfa_out);
+	if (cursor->module < 0) /* JIT: frame pointers are kept */
 		return guess_frame_pointer(unwind, cursor, cfa_out) ||
-		       guess_leaf(unwind, cursor, cfa_out);
-	if (is_code && guess_plt(unwind, cursor, cfa_out))
-		return true;
-	return guess_leaf(unwind, cursor, cfa_out) ||
+		       guess_last_call(unwind, cursor, cfa_out);
+	return guess_plt(unwind, cursor, cfa_out) ||
+	       guess_prologue(unwind, cursor, cfa_out) ||
+	       guess_start(unwind, cursor, cfa_out) ||
+	       guess_last_call(unwind, cursor, cfa_out) ||
 	       guess_frame_pointer(unwind, cursor, cfa_out);
 }
 
-/* The frame pointer is 0 in the outermost frame, by the ABI. */
+/* A chain of frame pointers goes on as one, which is quick. */
+static bool guess_inexact(struct unwind *unwind, struct cursor *cursor,
+			  uint64_t *cfa_out)
+{
+	if ((cursor->trust == TRUST_FRAME_POINTER || cursor->module < 0) &&
+	    guess_frame_pointer(unwind, cursor, cfa_out))
+		return true;
+	return guess_prologue(unwind, cursor, cfa_out) ||
+	       guess_start(unwind, cursor, cfa_out) ||
+	       guess_frame_pointer(unwind, cursor, cfa_out);
+}
+
+/* The frame pointer is 0 in the outermost frame, by the ABI. In code that does
+ * not use it it is still 0 further in, so others are asked first. */
 static bool is_outermost(const struct cursor *cursor)
 {
-	return !walk_is_exact(cursor->trust) &&
+	return !cursor->exact &&
 	       cursor->regs.valid >> R_FP & 1 &&
 	       cursor->regs.value[R_FP] == 0;
 }
@@ -268,10 +290,10 @@ static enum step_result without_row(struct unwind *unwind,
 				    struct cursor *cursor, uint64_t *cfa_out,
 				    const char **why_out)
 {
-	if (walk_is_exact(cursor->trust)) {
+	if (cursor->exact) {
 		if (guess_exact(unwind, cursor, cfa_out))
 			return STEP_FRAME;
-	} else if (guess_frame_pointer(unwind, cursor, cfa_out)) {
+	} else if (guess_inexact(unwind, cursor, cfa_out)) {
 		return STEP_FRAME;
 	} else if (is_outermost(cursor)) {
 		return STEP_END;
@@ -285,7 +307,7 @@ static enum step_result without_row(struct unwind *unwind,
 static bool may_be_sigreturn(const struct cursor *cursor,
 			     const struct row *row)
 {
-	return !walk_is_exact(cursor->trust) &&
+	return !cursor->exact &&
 	       (!row || (!row->is_signal &&
 			 row->end == cursor->regs.value[R_PC]));
 }
@@ -316,11 +338,21 @@ static bool is_doubtful(struct unwind *unwind, const struct cursor *cursor)
 	return !row || !row->is_signal;
 }
 
+/* What is found from a guess is one, whoever finds it: the words there may be
+ * all that is left of a stack that was. */
+static enum trust no_better(enum trust trust, bool has_row)
+{
+	if (trust >= TRUST_CFI_SCAN)
+		return trust;
+	return has_row ? TRUST_CFI_SCAN : TRUST_SCAN;
+}
+
 enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 			   uint64_t *cfa_out, const char **why_out)
 {
 	const struct row *row = walk_row(unwind, cursor);
 	struct cursor interrupted = *cursor;
+	bool is_guess = cursor->guesses > 0;
 	enum step_result result;
 
 	*cfa_out = 0;
@@ -336,5 +368,7 @@ enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 	cursor->module = walk_module(unwind, walk_lookup_pc(cursor));
 	if (is_doubtful(unwind, cursor))
 		cursor->trust = TRUST_SCAN;
+	if (is_guess)
+		cursor->trust = no_better(cursor->trust, row);
 	return result;
 }

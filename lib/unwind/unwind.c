@@ -158,7 +158,9 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		   struct unwind_result *result_out)
 {
 	struct store store = { .frames = frames, .max = max, .head = max / 2 };
-	struct cursor cursor = { .regs = *registers, .trust = TRUST_CONTEXT };
+	struct cursor cursor = {
+		.regs = *registers, .trust = TRUST_CONTEXT, .exact = true,
+	};
 	const uint64_t needed = REG_BIT(R_PC) | REG_BIT(R_SP);
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;

@@ -15,6 +15,22 @@ enum {
 	WALK_LOWEST_PC = 4096,    /* below it lies no code: an end marker */
 	SCAN_WORDS = 40,          /* as Breakpad and rust-minidump */
 	SCAN_WORDS_CONTEXT = 160,
+	WALK_PROLOGUES_BITS = 6,
+};
+
+/* What a function's code has done to its stack: see prologue.h. */
+struct prologue {
+	uint64_t depth; /* of the stack pointer below the return address */
+	/* Where a register was saved, counted in the same way; 0: it was
+	 * not. */
+	uint64_t at[REG_CFI_COUNT];
+};
+
+/* A place of the cache of those. */
+struct walk_prologue {
+	uint64_t start, pc;
+	bool has;
+	struct prologue found;
 };
 
 struct unwind {
@@ -25,12 +41,14 @@ struct unwind {
 	struct unwind_range *code;
 	size_t ncode;
 	int64_t left_ms; /* of WALK_TOTAL_MS */
+	struct walk_prologue prologues[1 << WALK_PROLOGUES_BITS];
 };
 
 /* One frame, as far as it is known. */
 struct cursor {
 	struct registers regs; /* the REG_CFI_COUNT first */
 	enum trust trust;
+	bool exact;            /* pc is the instruction itself */
 	int32_t module;        /* -1: none */
 	uint64_t cfa;          /* found while looking for the caller; or 0 */
 	unsigned backward, guesses;
@@ -46,9 +64,6 @@ enum step_result {
  * the frame that is left, also where there is no caller. */
 enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 			   uint64_t *cfa_out, const char **why_out);
-
-/* True where the frame's pc is the instruction itself. */
-bool walk_is_exact(enum trust trust);
 
 /* The pc to look up: inside the call where the frame is at a return. */
 uint64_t walk_lookup_pc(const struct cursor *cursor);

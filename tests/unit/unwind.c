@@ -219,8 +219,8 @@ static void test_scan_to_trampoline(void)
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { function_at(NO_CFI, 8), TRUST_CONTEXT },
 		   { function_at(TRAMPOLINE_BARE, 16), TRUST_SCAN },
-		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
-		   { function_at(START, 32), TRUST_CFI });
+		   { function_at(MIDDLE, 0), TRUST_SCAN },
+		   { function_at(START, 32), TRUST_CFI_SCAN });
 }
 
 /* A context that restores itself would go round for ever. */
@@ -276,7 +276,7 @@ static void test_bad_jump(void)
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { 0, TRUST_CONTEXT },
 		   { function_at(MIDDLE, 80), TRUST_CFI_SCAN },
-		   { function_at(START, 32), TRUST_CFI });
+		   { function_at(START, 32), TRUST_CFI_SCAN });
 }
 
 static void test_frame_pointer(void)
@@ -335,7 +335,7 @@ static void test_smashed_stack(void)
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { function_at(MIDDLE, 40), TRUST_CONTEXT },
 		   { function_at(MIDDLE, 80), TRUST_CFI_SCAN },
-		   { function_at(START, 32), TRUST_CFI });
+		   { function_at(START, 32), TRUST_CFI_SCAN });
 }
 
 static void test_smashed_for_good(void)
