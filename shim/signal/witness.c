@@ -443,7 +443,8 @@ void keep_memory(void)
  * be seen by the crashing thread. False where there is no such task. */
 static bool hand_over(uint32_t deadline_ms)
 {
-	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED;
+	long flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | SIGCHLD;
+	int64_t until = in_ms(deadline_ms);
 
 	if (zone.record.nthreads < CROWD)
 		return false;
@@ -454,7 +455,9 @@ static bool hand_over(uint32_t deadline_ms)
 		zone.kept = false;
 		return false;
 	}
-	wait_while(&zone.gate, GATE_SHUT, in_ms(deadline_ms));
+	/* The first to die, or the keeper, wakes us. */
+	while (atomic_load(&zone.gate) == GATE_SHUT && wait_child(until))
+		;
 	if (atomic_load(&zone.verdict) != VERDICT_NONE)
 		let_threads_die(in_ms(LINGER_MS));
 	return true;

@@ -252,7 +252,7 @@ def test_bare_code():
     thread = look(build(BARE, "-O2"), check=ours)
     at = names(thread).index("bare")
     assert names(thread)[at + 1:at + 3] == ["caller", "main"], names(thread)
-    assert trust_of(thread, "caller") == "cfi_scan"
+    assert trust_of(thread, "caller") == "prologue"
     assert trust_of(thread, "main") == "cfi"
 
 
