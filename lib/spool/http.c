@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_HEAD = 8192 };
+enum { MAX_HEAD = 8192, MAX_INTERRUPTIONS = 16 };
 
 struct address {
 	union {
@@ -213,15 +213,24 @@ void http_close(struct http *http)
 	http->fd = -1;
 }
 
+/* Whether errno says that the same call may still do. One that is interrupted
+ * again and again (a filter may say so) would keep us until the deadline. */
+static bool may_retry(int *interruptions)
+{
+	return errno == EAGAIN ||
+	       (errno == EINTR && ++*interruptions <= MAX_INTERRUPTIONS);
+}
+
 static bool send_all(struct http *http, const void *bytes, size_t len,
 		     struct error *err)
 {
 	const char *at = bytes;
+	int interruptions = 0;
 
 	while (len) {
 		ssize_t n = send(http->fd, at, len, MSG_NOSIGNAL);
 
-		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		if (n < 0 && may_retry(&interruptions)) {
 			if (!wait_for(http, POLLOUT, err))
 				return false;
 			continue;
@@ -238,12 +247,14 @@ static bool send_all(struct http *http, const void *bytes, size_t len,
 static ssize_t receive(struct http *http, char *to, size_t len,
 		       struct error *err)
 {
+	int interruptions = 0;
+
 	for (;;) {
 		ssize_t n = recv(http->fd, to, len, 0);
 
 		if (n >= 0)
 			return n;
-		if (errno != EAGAIN && errno != EINTR) {
+		if (!may_retry(&interruptions)) {
 			fail_errno(err, "%s", http->url);
 			return -1;
 		}
