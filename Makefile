@@ -582,7 +582,7 @@ $(B)/oracle/thrown.%: tests/oracle/corpus/thrown.cc Makefile
 
 $(B)/oracle/walk.%: tests/oracle/corpus/walk.rs Makefile
 	@mkdir -p $(@D)
-	rustc --edition 2021 -o $@ $< \
+	rustc --edition 2021 --crate-name $(subst .,_,$(@F)) -o $@ $< \
 		-C opt-level=$(patsubst O%,%,$(word 3,$(oracle_words))) \
 		$(foreach word,$(filter rust%,$(oracle_words)), \
 		$(ORACLE_FLAGS_$(word)))

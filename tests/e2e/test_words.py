@@ -155,8 +155,8 @@ def test_sender_gone():
     with lib.start_under_shim([WORDS, "wait"]) as process:
         lib.wait_for(lambda: b"waiting" in process.output())
         killer = lib.run_plain(["/bin/sh", "-c",
-                                f"echo $$; exec kill -SEGV {process.pid}"])
+                                f"echo $$; kill -SEGV {process.pid}"])
         outcome = process.wait()
     sender = lib.symbolize(outcome.report)["signal"]["sender"]
     assert sender["pid"] == int(killer.stdout), sender
-    assert sender["name"] in (None, "sh", "kill"), sender
+    assert sender["name"] in (None, "sh"), sender
