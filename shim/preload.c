@@ -5,7 +5,6 @@
 
 #include <elf.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "annotate.h"
 #include "interpose/interpose.h"

@@ -375,9 +375,7 @@ bool collect_threads(int64_t until_ns)
 
 	collect_all(until_ns);
 	write_path(zone.record.pid, task);
-	if (is_complete(task))
-		return settle(NULL);
-	if (!is_our_proc())
+	if (is_complete(task) || !is_our_proc())
 		return settle(NULL);
 	/* Those that nobody told us of; and until all stood still, one may have
 	 * started another. */

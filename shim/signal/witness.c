@@ -25,7 +25,6 @@ enum {
 	CROWD = 256,           /* threads that a keeper pays for */
 };
 
-#define NS_PER_MS 1000000ll
 #define NS_PER_S 1000000000ll
 
 static void default_action(int sig)
@@ -503,7 +502,8 @@ static void stop_siblings(void)
 {
 	if (zone.plan == PLAN_PTRACE)
 		atomic_store(&zone.step, STEP_PTRACE);
-	zone.record.nthreads = zone.seized ? zone.record.nthreads : 0;
+	if (!zone.seized)
+		zone.record.nthreads = 0;
 	/* Who cannot be told from the others would be stopped with them. */
 	if (zone.record.tid <= 0 && !is_only_thread()) {
 		give_reason(3, "gettid", zone.record.tid);

@@ -223,8 +223,6 @@ void crash(int sig, siginfo_t *si, ucontext_t *context);
 
 /* The handler of every claimed signal: app first, then capture and death. */
 void crash_handler(int sig, siginfo_t *si, void *ucontext);
-/* Capture what SIG, SI and CONTEXT say and die of it. */
-void crash(int sig, siginfo_t *si, ucontext_t *context);
 /* The same where the program is about to end itself by other means than a
  * signal: returns once the report is safe, and the program goes on. */
 void capture_and_go_on(int sig, siginfo_t *si, ucontext_t *context);
