@@ -252,6 +252,7 @@ FUZZ_TARGETS = \
 	memory \
 	meta \
 	minidump \
+	prologue \
 	reason \
 	unwind
 
@@ -276,6 +277,7 @@ KNOWN = \
 	$(B)/crashers/rebuilt/libknown.so
 
 BENCH_PROGRAMS = \
+	$(B)/bench/chain \
 	$(B)/bench/create \
 	$(B)/bench/death \
 	$(B)/bench/die \
@@ -283,8 +285,10 @@ BENCH_PROGRAMS = \
 	$(B)/bench/empty.so \
 	$(B)/bench/glog.so \
 	$(B)/bench/handled \
+	$(B)/bench/link.so \
 	$(B)/bench/spawn \
-	$(B)/bench/spin
+	$(B)/bench/spin \
+	$(B)/bench/unwind
 
 # The oracle: it steps through programs and knows their stacks.
 ORACLE_SRCS = \
@@ -631,6 +635,17 @@ $(B)/bench/die-modules: tests/bench/die.c Makefile
 $(B)/bench/glog.so: tests/bench/glog.cc Makefile
 	@mkdir -p $(@D)
 	$(CXX) -O2 -g $(DEPS) -fPIC -shared -o $@ $< -lglog
+
+$(B)/bench/link.so: tests/bench/link.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -fPIC -shared -o $@ $<
+
+# It unwinds as the helper does, and is linked in the same way.
+$(B)/bench/unwind: $(call objs,tests/bench/unwind.c $(UNWIND_SRCS) \
+		lib/proc/maps.c lib/proc/stop.c lib/proc/user_$(ARCH).c \
+		$(filter-out lib/report/semantic.c,$(REPORT_SRCS)))
+	@mkdir -p $(@D)
+	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 # The least that can be preloaded, to measure the shim's start against.
 $(B)/bench/empty.so: tests/bench/empty.c Makefile

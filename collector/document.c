@@ -141,8 +141,9 @@ static void put_frame(struct writer *out, const struct report *report,
 		text_put(out, ",\"build_id\":null,\"offset\":null");
 	}
 	put_text(out, ",", "trust", trust_name(frame->trust));
-	text_put(out, ",\"function\":null,\"file\":null,\"line\":null,"
-		 "\"inline\":false,\"flags\":[],\"args\":null}");
+	text_format(out, ",\"function\":null,\"file\":null,\"line\":null,"
+		    "\"inline\":false,\"flags\":[%s],\"args\":null}",
+		    frame->corrupt_ra ? "\"corrupt_ra\"" : "");
 }
 
 static void put_repeats(struct writer *out, const struct thread *thread)

@@ -310,6 +310,9 @@ static void put_frame(struct writer *out, const json_t *frame)
 	text_put(out, is_inline ? " <span class=dim>inlined</span>" : "");
 	if (!is_inline && has_flag(frame, "tail_call"))
 		text_put(out, " <span class=dim>tail call</span>");
+	if (has_flag(frame, "corrupt_ra"))
+		text_put(out, " <span class=bad>return address written over"
+			 "</span>");
 	if (trust != NULL && strstr(trust, "scan") != NULL)
 		put_tagged(out, " <span class=bad>", trust, "?</span>");
 	text_put(out, "<td class=dim>");

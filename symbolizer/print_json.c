@@ -115,7 +115,8 @@ static json_t *flags(const struct shown_frame *shown)
 
 	if (shown->is_tail_call)
 		bits |= NAME_TAIL_CALL;
-
+	if (frame->corrupt_ra && !shown->is_inline && !shown->is_tail_call)
+		bits |= NAME_CORRUPT_RA;
 	if (frame->module < 0 && frame->pc != 0 && !frame_is_exact(frame))
 		bits |= NAME_JIT; /* it returned there, so it ran there */
 	for (unsigned i = 0; i < NAME_FLAGS; i++)

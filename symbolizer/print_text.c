@@ -132,6 +132,8 @@ static void print_notes(FILE *to, const json_t *frame,
 		return;
 	if (strcmp(trust, "sigframe") == 0)
 		print_note(to, style, "", "interrupted by a signal");
+	if (has_flag(frame, "corrupt_ra"))
+		print_note(to, style, "", "return address written over");
 	for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++)
 		if (strcmp(trust, guesses[i]) == 0)
 			print_note(to, style, "guessed: ", guesses[i]);

@@ -205,6 +205,7 @@ static void send_frames(struct sender *sender, size_t index,
 		writer_u64(&payload, frames[i].cfa);
 		writer_u32(&payload, (uint32_t)frames[i].module);
 		writer_u32(&payload, (uint32_t)frames[i].trust);
+		writer_u32(&payload, frames[i].corrupt_ra);
 	}
 	sender_put(sender, MESSAGE_THREAD, index, &payload);
 	writer_fini(&payload);
@@ -248,7 +249,7 @@ void rewind_read(struct reader *r, struct report *report,
 {
 	uint64_t depth = reader_u64(r);
 	const char *truncated = lookup_read_text(r, report);
-	size_t n = reader_count(r, MAX_FRAMES, 24);
+	size_t n = reader_count(r, MAX_FRAMES, 28);
 	struct frame *frames = report_alloc(report, (n + 1) * sizeof(*frames));
 
 	if (frames == NULL)
@@ -260,6 +261,7 @@ void rewind_read(struct reader *r, struct report *report,
 		frames[i].cfa = reader_u64(r);
 		module = reader_u32(r);
 		trust = reader_u32(r);
+		frames[i].corrupt_ra = reader_u32(r) != 0;
 		frames[i].trust = trust < TRUST_COUNT ? (enum trust)trust
 						      : TRUST_SCAN;
 		frames[i].module = module < report->nmodules ? (int32_t)module

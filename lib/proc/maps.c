@@ -33,9 +33,9 @@ static bool take_number(const char **at, unsigned base, uint64_t *value_out)
 			digit = (unsigned)(*p - 'a') + 10;
 		if (digit >= base)
 			break;
-		if (value > (UINT64_MAX - digit) / base)
+		if (__builtin_mul_overflow(value, base, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
 			return false;
-		value = value * base + digit;
 	}
 	if (p == *at)
 		return false;
@@ -77,9 +77,11 @@ static bool skip_device(const char **at)
 /* The kernel writes a newline in a path as \012, and nothing else so. */
 static void unescape(char *path)
 {
-	char *to = path;
+	char *to = strstr(path, "\\012");
 
-	for (const char *from = path; *from; to++) {
+	if (!to)
+		return;
+	for (const char *from = to; *from; to++) {
 		if (strncmp(from, "\\012", 4) == 0) {
 			*to = '\n';
 			from += 4;
@@ -335,7 +337,9 @@ static void read_headers(struct image *image)
 	use_headers(image, &r, n);
 }
 
-/* False where no ELF image begins at MAP. */
+/* False where no ELF image begins at MAP. A core may have been made without the
+ * pages of files: then the file's first page is taken for one, of which no more
+ * is known. */
 static bool open_image(struct image *image, const struct map *map,
 		       maps_read *read, void *context)
 {
@@ -350,6 +354,8 @@ static bool open_image(struct image *image, const struct map *map,
 	if (map->end - map->start < want)
 		want = (size_t)(map->end - map->start);
 	image->head_len = read(context, map->start, image->head, want);
+	if (image->head_len == 0)
+		return map->offset == 0 && map->path[0] == '/';
 	if (image->head_len > want || image->head_len < sizeof(Elf64_Ehdr) ||
 	    memcmp(image->head, ELFMAG, SELFMAG) != 0)
 		return false;

@@ -38,8 +38,8 @@ typedef size_t maps_read(void *context, uint64_t address, void *to,
 			 size_t len);
 
 /* Fill REPORT->modules: one per ELF image that has an executable mapping, the
- * vdso included, by base, with the build-id that its memory says. Uses READ
- * for headers and notes. */
+ * vdso included, by base, with the build-id that its memory says, if that
+ * can be read. Uses READ for headers and notes. */
 bool maps_modules(const struct maps *maps, maps_read *read, void *context,
 		  struct report *report, struct error *err);
 

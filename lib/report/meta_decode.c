@@ -8,7 +8,7 @@
 
 #include "uuid.h"
 
-enum { FRAME_FIELDS = 4 }; /* pc, cfa, module, trust */
+enum { FRAME_FIELDS = 4 }; /* pc, cfa, module, trust; or one more, a flag */
 
 /* Sticky: after the first value that is wrong, ERR is set and BAD stays. */
 struct input {
@@ -247,6 +247,16 @@ static bool decode_cfa(const json_t *item, uint64_t below, uint64_t *cfa_out)
 	return true;
 }
 
+static bool decode_flag(const json_t *array, bool *set_out)
+{
+	const char *flag = json_string_value(json_array_get(array,
+							    FRAME_FIELDS));
+
+	*set_out = json_array_size(array) > FRAME_FIELDS;
+	return !*set_out || (json_array_size(array) == FRAME_FIELDS + 1 &&
+			     flag != NULL && strcmp(flag, "corrupt_ra") == 0);
+}
+
 static bool decode_frame(struct input *in, const json_t *array,
 			 uint64_t below, struct frame *f)
 {
@@ -255,7 +265,8 @@ static bool decode_frame(struct input *in, const json_t *array,
 	const char *trust = json_string_value(json_array_get(array, 3));
 	int64_t index = json_integer_value(module);
 
-	if (json_array_size(array) != FRAME_FIELDS ||
+	if (json_array_size(array) < FRAME_FIELDS ||
+	    !decode_flag(array, &f->corrupt_ra) ||
 	    !parse_hex(json_array_get(array, 0), &f->pc) ||
 	    !decode_cfa(json_array_get(array, 1), below, &f->cfa) ||
 	    !json_is_integer(module) || trust == NULL ||

@@ -180,6 +180,8 @@ static json_t *frame_array(struct builder *b, const struct frame *f,
 	add(b, array, cfa(f->cfa, below));
 	add(b, array, json_integer(f->module));
 	add(b, array, string_or_null(trust));
+	if (f->corrupt_ra)
+		add(b, array, json_string("corrupt_ra"));
 	return array;
 }
 

@@ -60,6 +60,9 @@ struct frame {
 	uint64_t offset; /* pc - module base; 0 without a module */
 	int32_t module;  /* index into report.modules, -1: in none */
 	enum trust trust;
+	bool corrupt_ra; /* where its table says that its return address is
+	                  * lies what is no code: it was written over, and
+	                  * what follows are guesses */
 };
 
 /* True where FRAME's pc is the instruction itself; otherwise it is a return

@@ -46,7 +46,9 @@ struct entry {
 /* Ours, or we are root; and nobody can swap it: not a link (O_NOFOLLOW). */
 static bool is_trusted(const struct stat *st)
 {
-	return st->st_uid == geteuid() || geteuid() == 0;
+	uid_t own = geteuid();
+
+	return own == 0 || st->st_uid == own;
 }
 
 /* A directory that others may write to is a spool only if it is sticky. */
@@ -166,6 +168,11 @@ static bool parse_name(const char *name, struct entry *entry)
 	return false;
 }
 
+static enum spool_kind kind_of(const struct entry *entry)
+{
+	return entry->suffix == 0 ? SPOOL_REPORTS : SPOOL_RAW;
+}
+
 /* UUIDv7 begins with the time: by id is by age. */
 static int by_id(const void *a, const void *b)
 {
@@ -193,10 +200,13 @@ static void remove_file(struct spool *spool, const char *id, unsigned suffix)
 	unlinkat(spool->dir, name, 0);
 }
 
-/* What is in the spool, oldest first, malloc'd; those that are not ours or not
- * plain files are passed over. NULL and 0 where the directory cannot be read
- * (a shared spool, seen by somebody who is not root). */
-static struct entry *read_entries(struct spool *spool, size_t *n_out)
+/* What is in the spool of KINDS, bits by enum spool_kind, oldest first,
+ * malloc'd; those that are not ours or not plain files are passed over, and
+ * others not even asked about: there may be thousands. NULL and 0 where the
+ * directory cannot be read (a shared spool, seen by somebody who is not root).
+ */
+static struct entry *read_entries(struct spool *spool, unsigned kinds,
+				  size_t *n_out)
 {
 	int fd = openat(spool->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -221,6 +231,7 @@ static struct entry *read_entries(struct spool *spool, size_t *n_out)
 			entries = grown;
 		}
 		if (!parse_name(d->d_name, &entries[n]) ||
+		    !(kinds >> kind_of(&entries[n]) & 1) ||
 		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(st.st_mode) || !is_trusted(&st))
 			continue;
@@ -236,7 +247,8 @@ static struct entry *read_entries(struct spool *spool, size_t *n_out)
 static void make_room(struct spool *spool, uint64_t wanted, uint64_t max)
 {
 	size_t n;
-	struct entry *entries = read_entries(spool, &n);
+	struct entry *entries =
+		read_entries(spool, 1u << SPOOL_REPORTS | 1u << SPOOL_RAW, &n);
 	uint64_t total = wanted;
 
 	for (size_t i = 0; i < n; i++)
@@ -356,12 +368,10 @@ size_t spool_list(struct spool *spool, enum spool_kind kind, char (*ids)[37],
 		  size_t max)
 {
 	size_t n, taken = 0;
-	struct entry *entries = read_entries(spool, &n);
+	struct entry *entries = read_entries(spool, 1u << kind, &n);
 
-	for (size_t i = 0; i < n && taken < max; i++) {
-		if ((kind == SPOOL_REPORTS) == (entries[i].suffix == 0))
-			memcpy(ids[taken++], entries[i].id, ID_LEN + 1);
-	}
+	for (size_t i = 0; i < n && taken < max; i++)
+		memcpy(ids[taken++], entries[i].id, ID_LEN + 1);
 	free(entries);
 	return taken;
 }

@@ -38,6 +38,10 @@ bool arch_is_preserved(enum reg reg);
 /* The kernel's trampoline, by its bytes. */
 bool arch_is_sigreturn(struct unwind *unwind, uint64_t address);
 
+/* Is what lies at SP a signal frame of the kernel's, by the fields that are
+ * always the same? True where it cannot be read. */
+bool arch_has_signal_frame(struct unwind *unwind, uint64_t sp);
+
 /* The registers of the frame that was interrupted, from the signal frame that
  * CURSOR, in the trampoline, is at. */
 bool arch_interrupted(struct unwind *unwind, struct cursor *cursor);

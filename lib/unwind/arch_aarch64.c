@@ -8,7 +8,8 @@
 enum {
 	/* In struct rt_sigframe: offsetof(uc.uc_mcontext.regs), behind the
 	 * siginfo, flags, link, stack, 128 bytes of mask, and fault_address. */
-	SAVED_AT = 128 + 176 + 8,
+	SIGINFO = 128, /* struct siginfo, before the ucontext */
+	SAVED_AT = SIGINFO + 176 + 8,
 	SAVED_WORDS = R_PC + 1, /* x0 to x30, sp, pc: in our order */
 };
 
@@ -72,6 +73,15 @@ bool arch_is_sigreturn(struct unwind *unwind, uint64_t address)
 	return walk_code(unwind, address, bytes, sizeof(bytes)) ==
 		       sizeof(bytes) &&
 	       memcmp(bytes, code, sizeof(code)) == 0;
+}
+
+bool arch_has_signal_frame(struct unwind *unwind, uint64_t sp)
+{
+	uint64_t head[2]; /* uc_flags and uc_link */
+
+	return memory_copy(&unwind->memory, sp + SIGINFO, head,
+			   sizeof(head)) != sizeof(head) ||
+	       (head[0] == 0 && head[1] == 0);
 }
 
 bool arch_interrupted(struct unwind *unwind, struct cursor *cursor)

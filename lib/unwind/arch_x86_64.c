@@ -8,6 +8,9 @@
 
 enum {
 	SAVED_AT = 40, /* offsetof(ucontext_t, uc_mcontext.gregs) */
+	SEGMENTS = 18, /* of gregset_t: cs is its low half */
+	USER_CS = 0x33,
+	MAX_FLAGS = 0xff, /* of uc_flags three bits are in use */
 	MAX_STUBS = 3, /* of a linkage table, and jumps from name to name */
 };
 
@@ -84,6 +87,19 @@ bool arch_is_sigreturn(struct unwind *unwind, uint64_t address)
 	return walk_code(unwind, address, bytes, sizeof(bytes)) ==
 		       sizeof(bytes) &&
 	       memcmp(bytes, code, sizeof(code)) == 0;
+}
+
+bool arch_has_signal_frame(struct unwind *unwind, uint64_t sp)
+{
+	uint64_t head[2], segments; /* uc_flags and uc_link first */
+
+	if (memory_copy(&unwind->memory, sp, head, sizeof(head)) !=
+		    sizeof(head) ||
+	    !memory_u64(&unwind->memory, sp + SAVED_AT + 8 * SEGMENTS,
+			&segments))
+		return true;
+	return head[0] <= MAX_FLAGS && head[1] == 0 &&
+	       (segments & 0xffff) == USER_CS;
 }
 
 bool arch_interrupted(struct unwind *unwind, struct cursor *cursor)

@@ -28,9 +28,11 @@ enum call_check guess_is_after_call(struct unwind *unwind, uint64_t address)
 		       CALL_YES : CALL_NO;
 }
 
+/* The call itself is code, whatever is behind it: the first byte of a mapping
+ * is what no call returns to. */
 bool guess_is_return(struct unwind *unwind, uint64_t address)
 {
-	return walk_is_return(unwind, address) &&
+	return walk_is_code(unwind, address - 1) &&
 	       guess_is_after_call(unwind, address) != CALL_NO;
 }
 
@@ -52,6 +54,13 @@ void guess_move(struct cursor *cursor, uint64_t pc, uint64_t sp,
 	set_reg(cursor, R_SP, sp);
 	cursor->trust = trust;
 	cursor->exact = false;
+}
+
+bool guess_is_stale_trampoline(struct unwind *unwind, uint64_t pc,
+			       uint64_t sp)
+{
+	return arch_is_sigreturn(unwind, pc) &&
+	       !arch_has_signal_frame(unwind, sp);
 }
 
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,
@@ -230,7 +239,8 @@ static bool try_word(struct unwind *unwind, struct cursor *cursor, uint64_t at)
 	if (!memory_u64(&unwind->memory, at, &pc))
 		return false;
 	pc = arch_code_address(pc);
-	if (!guess_is_return(unwind, pc))
+	if (!guess_is_return(unwind, pc) ||
+	    guess_is_stale_trampoline(unwind, pc, at + 8))
 		return false;
 	found.regs.valid &= REG_BIT(R_FP);
 	if (reg(cursor, R_FP) <= at)

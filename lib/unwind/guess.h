@@ -20,6 +20,12 @@ bool guess_is_return(struct unwind *unwind, uint64_t address);
  */
 bool guess_may_return(struct unwind *unwind, uint64_t address);
 
+/* Would PC with the stack pointer SP be in the kernel's trampoline, but without
+ * a signal frame? Its address alone is on many a stack: sigaction() leaves it
+ * there. */
+bool guess_is_stale_trampoline(struct unwind *unwind, uint64_t pc,
+			       uint64_t sp);
+
 /* The kernel's trampoline, by its bytes, for those without CFI: musl's and the
  * shim's. The caller is the interrupted frame. */
 bool guess_sigreturn(struct unwind *unwind, struct cursor *cursor,

@@ -227,9 +227,13 @@ static enum step_result use_row(struct unwind *unwind, struct cursor *cursor,
 		return STEP_LOST;
 	}
 	if (trust != TRUST_SIGFRAME &&
-	    !walk_is_return(unwind, caller.value[R_PC]))
+	    (!walk_is_return(unwind, caller.value[R_PC]) ||
+	     guess_is_stale_trampoline(unwind, caller.value[R_PC],
+				       caller.value[R_SP]))) {
+		cursor->corrupt_ra = cursor->guesses == 0;
 		return rescue(unwind, cursor, caller.value[R_SP], cfa_out,
 			      "corrupt return address", why_out);
+	}
 	cursor->regs = caller;
 	cursor->trust = trust;
 	cursor->exact = row->is_signal;
@@ -356,6 +360,7 @@ enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 	enum step_result result;
 
 	*cfa_out = 0;
+	cursor->corrupt_ra = false;
 	if (may_be_sigreturn(cursor, row) &&
 	    guess_sigreturn(unwind, &interrupted, cfa_out))
 		result = leave_handler(cursor, &interrupted, why_out);

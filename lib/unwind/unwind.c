@@ -86,14 +86,18 @@ static void store_add(struct store *store, const struct unwind *unwind,
 	if (cursor->module >= 0)
 		frame->offset = pc - unwind->modules[cursor->module].base;
 	frame->trust = cursor->trust;
+	frame->corrupt_ra = false;
 }
 
-static void store_set_cfa(struct store *store, uint64_t cfa)
+/* What the step from it has told about the frame that was added last. */
+static void store_complete(struct store *store, uint64_t cfa, bool corrupt_ra)
 {
 	struct frame *frame = store_slot(store, store->n - 1);
 
-	if (frame)
-		frame->cfa = cfa;
+	if (!frame)
+		return;
+	frame->cfa = cfa;
+	frame->corrupt_ra = corrupt_ra;
 }
 
 static void reverse(struct frame *frames, size_t n)
@@ -145,7 +149,7 @@ static const char *walk(struct unwind *unwind, struct cursor *cursor,
 		if (is_out_of_time(store->n, deadline_ms))
 			return "out of time";
 		result = walk_step(unwind, cursor, &cfa, &why);
-		store_set_cfa(store, cfa);
+		store_complete(store, cfa, cursor->corrupt_ra);
 		if (result == STEP_END)
 			return NULL;
 		if (result == STEP_LOST)

@@ -51,6 +51,7 @@ struct cursor {
 	bool exact;            /* pc is the instruction itself */
 	int32_t module;        /* -1: none */
 	uint64_t cfa;          /* found while looking for the caller; or 0 */
+	bool corrupt_ra;       /* the frame that was left: see report.h */
 	unsigned backward, guesses;
 };
 

@@ -298,6 +298,8 @@ def test_smashed():
     assert names(thread)[0] == "victim", thread
     assert "main" in names(thread), names(thread)
     assert thread["frames"][1]["trust"] in ("scan", "cfi_scan"), thread
+    assert [frame["flags"] for frame in thread["frames"][:2]] == \
+        [["corrupt_ra"], []], thread
 
 
 def test_protected():

@@ -6,13 +6,10 @@ for redis's own crash report then."""
 import os
 import re
 import shutil
-import subprocess
-import sys
 
 import compare
-import lib
+import debian
 
-WORK = lib.BUILD / "programs/redis"
 # Units of the suite, a few at a time. Left out is what needs another build of
 # redis (TLS, modules), and what the dice decide (the corrupt-dump fuzzers).
 GROUPS = {
@@ -53,64 +50,10 @@ CRASHES = {"crashes": 2}  # of integration/logging
 PROGRAMS = ["server", "cli", "benchmark", "check-rdb", "check-aof"]
 
 
-def version():
-    return subprocess.run(
-        ["dpkg-query", "-W", "-f", "${source:Version}", "redis-server"],
-        capture_output=True, text=True, check=True).stdout
-
-
-def apt(*args):
-    """apt-get with this machine's archives, but lists and sources of its own:
-    the source entries that the machine itself may not have."""
-    own = WORK / "apt"
-    options = {"Dir::Etc::sourcelist": own / "sources.list",
-               "Dir::Etc::sourceparts": "-",
-               "Dir::State::lists": own / "lists", "Dir::Cache": own / "cache",
-               "APT::Sandbox::User": "root"}
-    argv = ["apt-get", "-q"]
-    for name, value in options.items():
-        argv += ["-o", f"{name}={value}"]
-    with (own / "log").open("a") as log:
-        done = subprocess.run([*argv, *args], cwd=WORK, stdout=log,
-                              stderr=log, stdin=subprocess.DEVNULL,
-                              check=False)
-    if done.returncode:
-        sys.exit(f"apt-get {' '.join(args)} failed: see {log.name}")
-
-
-def write_sources():
-    """A deb-src line for each archive of Debian's that apt has here."""
-    text = subprocess.run(
-        ["apt-get", "indextargets", "--format",
-         "$(REPO_URI) $(RELEASE) $(COMPONENT) $(CREATED_BY) $(ORIGIN)"],
-        capture_output=True, text=True, check=True).stdout
-    lines = set()
-    for line in text.splitlines():
-        uri, release, component, made_by, origin = line.split(" ", 4)
-        if made_by == "Packages" and origin == "Debian":
-            lines.add(f"deb-src {uri} {release} {component}\n")
-    (WORK / "apt/sources.list").write_text("".join(sorted(lines)))
-
-
-def source():
-    """The unpacked source of the redis-server that is installed."""
-    wanted = version()
-    mark = WORK / "version"
-    if not mark.exists() or mark.read_text() != wanted:
-        shutil.rmtree(WORK, ignore_errors=True)
-        for name in ("apt/lists/partial", "apt/cache/archives/partial"):
-            (WORK / name).mkdir(parents=True)
-        write_sources()
-        apt("update")
-        apt("source", f"redis={wanted}")
-        mark.write_text(wanted)
-    return next(path for path in WORK.glob("redis-*") if path.is_dir())
-
-
 def tree(where):
     """A copy of what the suite needs of the source, the installed programs
     where it looks for its own."""
-    original = source()
+    original = debian.source("redis-server")
     for name in ("tests", "runtest", "redis.conf", "sentinel.conf"):
         copy = shutil.copytree if (original / name).is_dir() else shutil.copy
         copy(original / name, where / name)

@@ -35,6 +35,10 @@
 #include "../fuzz/minidump.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_prologue
+#include "../fuzz/prologue.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_reason
 #include "../fuzz/reason.c"
 #undef LLVMFuzzerTestOneInput
@@ -121,6 +125,11 @@ static void replays_minidump(void)
 	replay("minidump", fuzz_minidump);
 }
 
+static void replays_prologue(void)
+{
+	replay("prologue", fuzz_prologue);
+}
+
 static void replays_reason(void)
 {
 	replay("reason", fuzz_reason);
@@ -141,6 +150,8 @@ int main(void)
 		{ "a dead process's memory does no harm", replays_memory },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
+		{ "the corpus of code without tables does no harm",
+		  replays_prologue },
 		{ "the reason's corpus does no harm", replays_reason },
 		{ "the unwinder's corpus does no harm", replays_unwind },
 	};

@@ -87,7 +87,9 @@ static void refuses_wrong_frames(void)
 {
 	static const char *const wrong[] = {
 		"1", "[]", "[\"0x1\",\"0x2\",0]",
-		"[\"0x1\",\"0x2\",0,\"cfi\",1]", "[\"0x1\",\"0x2\",3,\"cfi\"]",
+		"[\"0x1\",\"0x2\",0,\"cfi\",1]",
+		"[\"0x1\",\"0x2\",0,\"cfi\",\"so\"]",
+		"[\"0x1\",\"0x2\",0,\"cfi\",\"corrupt_ra\",1]", "[\"0x1\",\"0x2\",3,\"cfi\"]",
 		"[\"0x1\",\"0x2\",-2,\"cfi\"]", "[\"0x1\",\"0x2\",0,\"luck\"]",
 		"[1,\"0x2\",0,\"cfi\"]", "[\"0x1\",\"0x2\",4294967296,\"cfi\"]",
 		"[\"0x1\",-1,0,\"cfi\"]", "[\"0x1\",1073741825,0,\"cfi\"]",
@@ -131,7 +133,7 @@ static void reads_a_cfa_by_its_distance(void)
 		"[\"0x1\",16,0,\"context\"],[\"0x1\",0,0,\"cfi\"],"
 		"[\"0x1\",1073741824,0,\"cfi\"],[\"0x1\",\"0x20\",0,\"cfi\"],"
 		"[\"0x1\",8,0,\"cfi\"],[\"0x1\",\"0x0\",0,\"cfi\"],"
-		"[\"0x1\",8,0,\"cfi\"]]}]}";
+		"[\"0x1\",8,0,\"cfi\",\"corrupt_ra\"]]}]}";
 	static const uint64_t cfas[] = { 0x1010, 0x1010, 0x40001010, 0x20,
 					 0x28, 0, 0 };
 	struct error err = { ERR_NONE, "" };
@@ -142,6 +144,8 @@ static void reads_a_cfa_by_its_distance(void)
 	    CHECK_NUMBER(report.threads[0].nframes, 7)) {
 		for (size_t i = 0; i < 7; i++)
 			CHECK_NUMBER(report.threads[0].frames[i].cfa, cfas[i]);
+		CHECK(!report.threads[0].frames[5].corrupt_ra);
+		CHECK(report.threads[0].frames[6].corrupt_ra);
 	}
 	report_free(&report);
 }

@@ -186,7 +186,34 @@ static void put_greg(struct world *w, size_t ucontext, int greg,
 		   (size_t)greg * 8, value);
 }
 
+/* What the kernel puts into each, besides zeros. */
+static void put_frame(struct world *w, size_t ucontext, uint64_t sp,
+		      uint64_t pc)
+{
+	put_greg(w, ucontext, REG_RSP, sp);
+	put_greg(w, ucontext, REG_RIP, pc);
+	put_greg(w, ucontext, REG_CSGSFS, 0x2b000000000033);
+}
+
 static void test_bare_trampoline(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct walk walk;
+
+	put_trampoline(w);
+	world_push(w, 64, function_at(TRAMPOLINE_BARE, 16));
+	put_frame(w, 72, stack_at(1024), function_at(MIDDLE, 0));
+	world_push(w, 1024, world_call(w, function_at(START, 32)));
+	world_walk(w, &regs, &walk);
+	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
+		   { function_at(TRAMPOLINE_BARE, 16), TRUST_CFI },
+		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
+		   { function_at(START, 32), TRUST_CFI });
+}
+
+/* Its address as sigaction() leaves it behind: no handler is there. */
+static void test_stale_trampoline(void)
 {
 	struct world *w = usual_world();
 	struct registers regs = world_registers(function_at(LEAF, 3), 64);
@@ -197,11 +224,10 @@ static void test_bare_trampoline(void)
 	put_greg(w, 72, REG_RSP, stack_at(1024));
 	put_greg(w, 72, REG_RIP, function_at(MIDDLE, 0));
 	world_push(w, 1024, world_call(w, function_at(START, 32)));
+	world_push(w, 96, world_call(w, function_at(START, 48)));
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { function_at(LEAF, 3), TRUST_CONTEXT },
-		   { function_at(TRAMPOLINE_BARE, 16), TRUST_CFI },
-		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
-		   { function_at(START, 32), TRUST_CFI });
+		   { function_at(START, 48), TRUST_CFI_SCAN });
 }
 
 /* A function that no rule knows, called from there: a guess, but not less. */
@@ -213,8 +239,7 @@ static void test_scan_to_trampoline(void)
 
 	put_trampoline(w);
 	world_push(w, 80, function_at(TRAMPOLINE_BARE, 16));
-	put_greg(w, 88, REG_RSP, stack_at(1064));
-	put_greg(w, 88, REG_RIP, function_at(MIDDLE, 0));
+	put_frame(w, 88, stack_at(1064), function_at(MIDDLE, 0));
 	world_push(w, 1064, world_call(w, function_at(START, 32)));
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, NULL, { function_at(NO_CFI, 8), TRUST_CONTEXT },
@@ -234,8 +259,7 @@ static void test_signal_circle(void)
 
 	put_trampoline(w);
 	world_push(w, 64, function_at(TRAMPOLINE_BARE, 16));
-	put_greg(w, 72, REG_RSP, stack_at(64));
-	put_greg(w, 72, REG_RIP, function_at(LEAF, 3));
+	put_frame(w, 72, stack_at(64), function_at(LEAF, 3));
 	unwind_thread(unwind, &regs, frames, 1024, &result);
 	CHECK(result.depth < 1024);
 	CHECK(result.truncated != NULL);
@@ -336,6 +360,8 @@ static void test_smashed_stack(void)
 	CHECK_WALK(&walk, NULL, { function_at(MIDDLE, 40), TRUST_CONTEXT },
 		   { function_at(MIDDLE, 80), TRUST_CFI_SCAN },
 		   { function_at(START, 32), TRUST_CFI_SCAN });
+	CHECK(walk.frames[0].corrupt_ra);
+	CHECK(!walk.frames[1].corrupt_ra);
 }
 
 static void test_smashed_for_good(void)
@@ -348,6 +374,7 @@ static void test_smashed_for_good(void)
 	world_walk(w, &regs, &walk);
 	CHECK_WALK(&walk, "corrupt return address",
 		   { function_at(MIDDLE, 40), TRUST_CONTEXT });
+	CHECK(walk.frames[0].corrupt_ra);
 }
 
 /* A word that may be a return address, N words from the crash. */
@@ -675,6 +702,8 @@ static const struct test tests[] = {
 	{ "a signal frame leads to the very instruction", test_signal_frame },
 	{ "a trampoline without CFI is known by its bytes",
 	  test_bare_trampoline },
+	{ "without a signal frame it is what sigaction has left",
+	  test_stale_trampoline },
 	{ "scanning finds it", test_scan_to_trampoline },
 	{ "a signal frame that restores itself ends the walk",
 	  test_signal_circle },
