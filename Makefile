@@ -167,6 +167,8 @@ SYMBOLIZER_SRCS = \
 	symbolizer/dwarf.c \
 	symbolizer/elffile.c \
 	symbolizer/finder.c \
+	symbolizer/gopclntab.c \
+	symbolizer/loaded.c \
 	symbolizer/lookup.c \
 	symbolizer/print_json.c \
 	symbolizer/print_text.c \
@@ -215,6 +217,7 @@ UNIT_TESTS = \
 	dumps \
 	filter \
 	fingerprint \
+	gopclntab \
 	gzip \
 	hitscan \
 	hostile \
@@ -518,7 +521,7 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
+$(B)/unit/gopclntab $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
 # Collector tests make their reports with the real codec.

@@ -11,7 +11,11 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwelf.h>
 
+#include "../lib/report/bytes.h"
+
 enum { PAGE = 4096 };
+
+#define GO_NOTE ".note.go.buildid"
 
 static bool is_code(const GElf_Shdr *shdr)
 {
@@ -42,9 +46,33 @@ static void look_at_sections(struct elf_file *file)
 		file->has_dwarf |= name && shdr.sh_type != SHT_NOBITS &&
 				   (strcmp(name, ".debug_info") == 0 ||
 				    strcmp(name, ".zdebug_info") == 0);
+		file->is_go |= name && (strcmp(name, ".go.buildinfo") == 0 ||
+					strcmp(name, GO_NOTE) == 0);
 	}
 	if (!any && elf_getphdrnum(file->elf, &phdrs) == 0)
 		file->has_code = phdrs > 0;
+}
+
+/* Go's linker writes an id of its own, and before Go 1.24 no other. */
+static void read_go_build_id(struct elf_file *file)
+{
+	const uint8_t *name, *id;
+	struct reader r;
+	uint32_t id_len;
+	const void *note;
+	size_t len = 0;
+
+	note = elf_file_section(file, GO_NOTE, &len);
+	reader_init(&r, note, len);
+	if (reader_u32(&r) != GO_NOTE_NAME_LEN)
+		return;
+	id_len = reader_u32(&r);
+	if (reader_u32(&r) != GO_NOTE_TYPE)
+		return;
+	name = reader_take(&r, GO_NOTE_NAME_LEN);
+	id = reader_take(&r, id_len);
+	if (name && id && memcmp(name, GO_NOTE_NAME, GO_NOTE_NAME_LEN) == 0)
+		build_id_from_go(id, id_len, &file->build_id);
 }
 
 static void read_build_id(struct elf_file *file)
@@ -52,6 +80,8 @@ static void read_build_id(struct elf_file *file)
 	const void *bytes;
 	ssize_t len = dwelf_elf_gnu_build_id(file->elf, &bytes);
 
+	if (len <= 0)
+		read_go_build_id(file);
 	if (len <= 0 || len > MAX_BUILD_ID)
 		return;
 	memcpy(file->build_id.bytes, bytes, (size_t)len);

@@ -18,6 +18,7 @@ struct elf_file {
 	bool has_code;  /* a binary, not just its debug information */
 	bool has_dwarf; /* .debug_info */
 	bool has_symtab;
+	bool is_go; /* some of it is Go's */
 };
 
 /* Open PATH, a regular file. *OUT is for elf_file_close(). */

@@ -1,7 +1,7 @@
-/* Names for the places of one module: DWARF where there is some, and symbol
- * tables where there is none or where it does not know. Runs in the process
- * that can be lost, but for lookup_read_*, which read what that process says
- * and trust it no more than a file. */
+/* Names for the places of one module: DWARF where there is some, then the table
+ * of Go's runtime, and symbol tables where there are none or where they do not
+ * know. Runs in the process that can be lost, but for lookup_read_*, which read
+ * what that process says and trust it no more than a file. */
 #include "lookup.h"
 
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "demangle.h"
 #include "dwarf.h"
+#include "gopclntab.h"
 #include "stubs.h"
 #include "symtab.h"
 #include "tailcall.h"
@@ -27,8 +28,10 @@ struct lookup {
 	struct dwarf *dwarf;
 	bool has_dwarf; /* opened only once an address is asked for: libdw
 	                 * unpacks all sections then */
+	struct gopclntab *gopclntab;
+	bool has_gopclntab; /* looked for only once DWARF does not suffice */
 	struct symtab symtab;
-	bool has_symtab; /* read only once DWARF does not suffice */
+	bool has_symtab; /* the same */
 	size_t compared; /* names */
 	struct tailcall tailcall;
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
@@ -84,14 +87,26 @@ void lookup_close(struct lookup *lookup)
 	if (lookup == NULL)
 		return;
 	dwarf_close(lookup->dwarf);
+	gopclntab_close(lookup->gopclntab);
 	symtab_fini(&lookup->symtab);
 	elf_file_close(&lookup->alt);
 	module_files_close(&lookup->files);
 	free(lookup);
 }
 
-enum symbols_status lookup_status(const struct lookup *lookup)
+/* The table is needed at run time, so it is where the code is. */
+static const struct gopclntab *get_gopclntab(struct lookup *lookup)
 {
+	if (!lookup->has_gopclntab && lookup->files.code.elf)
+		lookup->gopclntab = gopclntab_open(&lookup->files.code);
+	lookup->has_gopclntab = true;
+	return lookup->gopclntab;
+}
+
+enum symbols_status lookup_status(struct lookup *lookup)
+{
+	if (lookup->status == SYMBOLS_MISSING && get_gopclntab(lookup))
+		lookup->status = SYMBOLS_FOUND;
 	return lookup->status;
 }
 
@@ -269,10 +284,13 @@ static void write_level(struct writer *out, const struct dwarf_level *level)
 	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
 }
 
-void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+/* The functions at ADDRESS by what has files, lines and inlines: DWARF, which
+ * says most, or Go's table, which knows nothing of C. Their number, at most
+ * SYMBOLIZE_MAX_INLINES. */
+static size_t find_levels(struct lookup *lookup, uint64_t address,
+			  struct dwarf_level *levels)
 {
-	struct dwarf_level levels[SYMBOLIZE_MAX_INLINES];
-	uint64_t address = lookup->base + offset;
+	const struct gopclntab *gopclntab;
 	size_t n = 0;
 
 	if (!lookup->has_dwarf)
@@ -280,6 +298,19 @@ void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 	if (lookup->dwarf)
 		n = dwarf_levels(lookup->dwarf, address, levels,
 				 SYMBOLIZE_MAX_INLINES);
+	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
+	if (gopclntab)
+		n = gopclntab_levels(gopclntab, address, levels,
+				     SYMBOLIZE_MAX_INLINES);
+	return n;
+}
+
+void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+{
+	struct dwarf_level levels[SYMBOLIZE_MAX_INLINES];
+	uint64_t address = lookup->base + offset;
+	size_t n = find_levels(lookup, address, levels);
+
 	if (n == 0) {
 		memset(&levels[0], 0, sizeof(levels[0]));
 		n = 1;

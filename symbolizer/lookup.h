@@ -14,7 +14,7 @@ struct lookup;
 struct lookup *lookup_open(struct finder *finder, const struct module *module);
 void lookup_close(struct lookup *lookup);
 
-enum symbols_status lookup_status(const struct lookup *lookup);
+enum symbols_status lookup_status(struct lookup *lookup);
 /* Path of the file with the names, or NULL. */
 const char *lookup_debug_path(const struct lookup *lookup);
 /* Why there are fewer names than there might be, or NULL. */

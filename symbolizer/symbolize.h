@@ -69,10 +69,10 @@ struct gap {
 	size_t npassed;
 };
 
-/* found: debug information or a full symbol table with the module's build-id;
- * missing: the build-id is known, but no such file was found (names may still
- * come from the binary's exported symbols); none: the module has no build-id,
- * so that nothing can be looked for. */
+/* found: debug information, a full symbol table or Go's table of functions with
+ * the module's build-id; missing: the build-id is known, but no such file was
+ * found (names may still come from the binary's exported symbols); none: the
+ * module has no build-id, so that nothing can be looked for. */
 enum symbols_status { SYMBOLS_NONE, SYMBOLS_MISSING, SYMBOLS_FOUND };
 
 const char *symbols_status_name(enum symbols_status status);

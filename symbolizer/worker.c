@@ -42,7 +42,7 @@ void sender_put(struct sender *sender, enum message_kind kind, size_t index,
 }
 
 static void send_status(struct sender *sender, size_t index,
-			const struct lookup *lookup)
+			struct lookup *lookup)
 {
 	struct writer payload;
 

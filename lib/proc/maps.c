@@ -199,6 +199,7 @@ struct image {
 	uint64_t span; /* bytes from base that its PT_LOADs take; 0: unknown */
 	uint64_t bias;
 	struct build_id id;
+	struct build_id go_id; /* where there is no other */
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;
 	maps_read *read;
@@ -221,7 +222,7 @@ static size_t read_image(const struct image *image, uint64_t address,
 }
 
 /* One note at R. Returns false at the end. */
-static bool take_note(struct reader *r, size_t align, struct build_id *id)
+static bool take_note(struct reader *r, size_t align, struct image *image)
 {
 	uint32_t name_len = reader_u32(r), len = reader_u32(r);
 	uint32_t type = reader_u32(r);
@@ -234,10 +235,13 @@ static bool take_note(struct reader *r, size_t align, struct build_id *id)
 		return false;
 	if (type == NT_GNU_BUILD_ID && name_len == 4 &&
 	    memcmp(name, "GNU", 4) == 0 && len > 0 && len <= MAX_BUILD_ID) {
-		id->len = (uint8_t)len;
-		memcpy(id->bytes, bytes, len);
+		image->id.len = (uint8_t)len;
+		memcpy(image->id.bytes, bytes, len);
 		return false;
 	}
+	if (type == GO_NOTE_TYPE && name_len == GO_NOTE_NAME_LEN &&
+	    memcmp(name, GO_NOTE_NAME, GO_NOTE_NAME_LEN) == 0)
+		build_id_from_go(bytes, len, &image->go_id);
 	reader_skip(r, (align - r->pos % align) % align);
 	return reader_left(r) > 0;
 }
@@ -253,7 +257,7 @@ static void read_notes(struct image *image, uint64_t address, uint64_t len,
 
 	reader_init(&r, bytes, read_image(image, address, bytes, want));
 	for (int i = 0; i < MAX_NOTES; i++)
-		if (!take_note(&r, align == 8 ? 8 : 4, &image->id))
+		if (!take_note(&r, align == 8 ? 8 : 4, image))
 			break;
 }
 
@@ -312,6 +316,8 @@ static void use_headers(struct image *image, struct reader *r, size_t n)
 		if (headers[i].type == PT_NOTE)
 			read_notes(image, headers[i].address + image->bias,
 				   headers[i].file_len, headers[i].align);
+	if (image->id.len == 0)
+		image->id = image->go_id;
 }
 
 static void read_headers(struct image *image)
@@ -348,7 +354,7 @@ static bool open_image(struct image *image, const struct map *map,
 	image->base = map->start;
 	image->span = 0;
 	image->bias = 0;
-	image->id.len = 0;
+	image->id.len = image->go_id.len = 0;
 	image->read = read;
 	image->context = context;
 	if (map->end - map->start < want)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sha2.h>
+
 /* What a report may own in all: the bytes of a dump, which the decoder keeps
  * whole, and as much again in structures made from them. */
 #define ARENA_LIMIT (2 * MAX_REPORT_BYTES)
@@ -11,6 +13,7 @@
 enum {
 	BLOCK_SIZE = 65536,
 	ALIGNMENT = 16,
+	GO_BUILD_ID = 20, /* bytes; as long as GNU ld's */
 };
 
 struct block {
@@ -222,4 +225,19 @@ bool build_id_parse(const char *text, struct build_id *id_out)
 bool build_id_equal(const struct build_id *a, const struct build_id *b)
 {
 	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+void build_id_from_go(const void *text, size_t len, struct build_id *id_out)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	SHA2_CTX sha;
+
+	id_out->len = 0;
+	if (len == 0)
+		return;
+	SHA256Init(&sha);
+	SHA256Update(&sha, text, len);
+	SHA256Final(hash, &sha);
+	id_out->len = GO_BUILD_ID;
+	memcpy(id_out->bytes, hash, GO_BUILD_ID);
 }

@@ -186,4 +186,14 @@ void build_id_format(const struct build_id *id, char *text_out);
 bool build_id_parse(const char *text, struct build_id *id_out);
 bool build_id_equal(const struct build_id *a, const struct build_id *b);
 
+/* The note in which Go's linker says which build a program is. Before Go 1.24
+ * it writes no build-id besides. */
+#define GO_NOTE_NAME "Go\0" /* and the NUL behind it */
+enum { GO_NOTE_NAME_LEN = 4, GO_NOTE_TYPE = 4 };
+
+/* What stands for the build-id where there is only Go's own, the LEN bytes of
+ * TEXT: the first twenty bytes of its SHA-256, since itself, 83 characters as
+ * a rule, is too long for one. None where LEN is 0. */
+void build_id_from_go(const void *text, size_t len, struct build_id *id_out);
+
 #endif

@@ -2,6 +2,7 @@
 sight, and what it does where there are none to be had."""
 
 import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -21,10 +22,15 @@ RANDOM_PCS = 3000
 
 
 def build_id(path):
-    """The build-id of the ELF file PATH, in hex."""
+    """The build-id of the ELF file PATH, in hex, or what stands for it where
+    Go's linker has written one of its own."""
     notes = subprocess.run(["readelf", "-nW", path], capture_output=True,
                            text=True, check=True).stdout
-    return re.search(r"Build ID: ([0-9a-f]+)", notes).group(1)
+    found = re.search(r"Build ID: ([0-9a-f]+)", notes)
+    if found:
+        return found.group(1)
+    found = re.search(r"GO BUILDID\s+description data: ([0-9a-f ]+)", notes)
+    return hashlib.sha256(bytes.fromhex(found.group(1))).hexdigest()[:40]
 
 
 def load_base(path):
@@ -558,6 +564,76 @@ def test_core():
         lib.pcs(lib.crashed_thread(theirs))
     assert ours["fingerprint"]["semantic"] == \
         theirs["fingerprint"]["semantic"]
+
+
+# Go's table of functions, in a program that is none of Go's
+
+GO_TABLE = r"""
+void crash(void), call(void);
+
+__asm__(
+	".text\n"
+	".balign 16\n"
+	"crash: .cfi_startproc\n"   /* offset 0 */
+	"movl $1, 0\n"
+	"ret\n"
+	".cfi_endproc\n"
+	".balign 16, 0xcc\n"
+	"call: .cfi_startproc\n"    /* offset 16; the call is at 20 */
+	"sub $8, %rsp\n"
+	".cfi_adjust_cfa_offset 8\n"
+	"call crash\n"
+	"add $8, %rsp\n"
+	".cfi_adjust_cfa_offset -8\n"
+	"ret\n"
+	".cfi_endproc\n"
+	"end:\n"
+	".globl crash, call\n"
+	".section .gopclntab, \"aw\", @progbits\n"
+	".balign 32\n"
+	"table: .long 0xfffffff0, 0x08010000\n"
+	".quad 2, 1, crash\n"
+	".quad names - table, units - table, files - table\n"
+	".quad values - table, records - table\n"
+	"names: .asciz \"main.crash\"\n"
+	"name2: .asciz \"main.(*T).call\"\n"
+	".balign 4\n"
+	"units: .long 0\n"
+	"files: .asciz \"/src/main.go\"\n"
+	"values: .byte 0\n"
+	"file: .byte 2, 64, 0\n"
+	"line1: .byte 86, 64, 0\n"   /* 42 */
+	"line2: .byte 16, 4, 4, 60, 0\n" /* 7, then 9 */
+	".balign 8\n"
+	"records: .long 0, record1 - records, 16, record2 - records\n"
+	".long end - crash\n"
+	"record1: .long 0, 0, 0, 0, 0, file - values, line1 - values\n"
+	".long 0, 0, 0\n"
+	"record2: .long 16, name2 - names, 0, 0, 0, file - values\n"
+	".long line2 - values, 0, 0, 0\n"
+	".text\n");
+
+int main(void)
+{
+	call();
+	return 0;
+}
+"""
+
+
+def test_go_table():
+    """A stripped program has the names and lines of its Go function table"""
+    pathlib.Path("go.c").write_text(GO_TABLE)
+    for name, options in (("pie", ["-pie", "-fPIE"]), ("fixed", ["-no-pie"])):
+        program = pathlib.Path(name).absolute()
+        subprocess.run(["gcc", "-O1", "-s", "-Wl,--build-id", *options, "-o",
+                        program, "go.c"], check=True)
+        report = crash(program)
+        frames = lib.crashed_thread(lib.symbolize(report))["frames"]
+        found = [(f["function"], f["file"], f["line"]) for f in frames[:2]]
+        assert found == [("main.crash", "/src/main.go", 42),
+                         ("main.(*T).call", "/src/main.go", 9)], (name, found)
+        assert module_of(report, name)["symbols"] == "found"
 
 
 # Hostile files

@@ -154,7 +154,6 @@ both("rust", [built("waits", "/usr/bin/rustc", "-O", "-g", "-o", "OUT",
 crash = {"GOTRACEBACK": "crash"}
 both("go", [golang("-ldflags=-linkmode=external -extldflags=-Wl,--build-id")],
      may_guess=True, env=crash)
-# Go by itself writes no build-id, so its cores are walked without the file.
 both("go, stripped", [golang("-ldflags=-s -w")], may_guess=True, env=crash)
 both("node", ["/usr/bin/node", compare.HERE / "node/waits.js"],
      may_guess=True)

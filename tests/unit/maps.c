@@ -336,6 +336,37 @@ static void test_no_build_id(void)
 	report_free(&report);
 }
 
+/* Overwrite the notes of IMAGE with one of Go's linker: an id of LEN bytes. */
+static void put_go_note(uint8_t *image, const char *id, uint32_t len)
+{
+	const uint32_t head[3] = { GO_NOTE_NAME_LEN, len, GO_NOTE_TYPE };
+
+	memcpy(image + 0x400, head, sizeof(head));
+	memcpy(image + 0x40c, GO_NOTE_NAME, GO_NOTE_NAME_LEN);
+	memcpy(image + 0x410, id, len);
+}
+
+static void test_go_id(void)
+{
+	static const uint8_t hash[20] = {
+		0xb0, 0xe9, 0x31, 0xa1, 0x6b, 0xc5, 0x65, 0x39, 0x20, 0x3c,
+		0x42, 0x0d, 0xec, 0x72, 0x0f, 0x56, 0x1b, 0x8a, 0xde, 0x07,
+	};
+	struct report report;
+
+	memory.len = 0;
+	put_go_note(add_image(0x10000, 0x1000, 0xaa, 4),
+		    "0123456789abcdefghij/0123456789abcdefghi", 40);
+	put_go_note(add_image(0x20000, 0x1000, 0xbb, 4), "0123", 4);
+	report = modules_of("10000-11000 r-xp 00000000 08:02 7 /bin/a\n"
+			    "20000-21000 r-xp 00000000 08:02 8 /bin/b\n");
+	if (CHECK_NUMBER(report.nmodules, 2))
+		CHECK_BYTES(report.modules[0].build_id.bytes,
+			    report.modules[0].build_id.len, hash, sizeof(hash));
+	check_module(&report, 1, "/bin/b", 0x20000, 0x1000, 0xbb);
+	report_free(&report);
+}
+
 /* As many as may be, each looked at once. */
 static void test_module_limit(void)
 {
@@ -429,6 +460,7 @@ static const struct test tests[] = {
 	{ "two copies of a library are two modules", test_two_copies },
 	{ "a library inside of a file is a module", test_inside_a_file },
 	{ "a build-id that is too long is none", test_no_build_id },
+	{ "Go's own id stands for one where there is no other", test_go_id },
 	{ "of ten thousand modules the first 8192 are kept",
 	  test_module_limit },
 	{ "mutated maps text does no harm", test_mutated_text },
