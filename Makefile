@@ -57,6 +57,7 @@ PROC_SRCS = \
 	lib/proc/files.c \
 	lib/proc/linkmap.c \
 	lib/proc/maps.c \
+	lib/proc/perfmap.c \
 	lib/proc/stop.c \
 	lib/proc/user_$(ARCH).c
 
@@ -113,6 +114,7 @@ HELPER_SRCS = \
 	shim/helper/cxx_what_$(ARCH).c \
 	shim/helper/exported.c \
 	shim/helper/flush.c \
+	shim/helper/jit.c \
 	shim/helper/main.c \
 	shim/helper/message.c \
 	shim/helper/nomaps.c \
@@ -230,6 +232,7 @@ UNIT_TESTS = \
 	mutate_minidump \
 	mutate_unwind \
 	notes \
+	perfmap \
 	prologue \
 	repeat \
 	report \
@@ -255,6 +258,7 @@ FUZZ_TARGETS = \
 	memory \
 	meta \
 	minidump \
+	perfmap \
 	prologue \
 	reason \
 	unwind
@@ -482,7 +486,8 @@ $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
 # Only what a crash needs: stopping and naming are for others.
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
-		lib/proc/linkmap.c lib/proc/maps.c lib/proc/user_$(ARCH).c)
+		lib/proc/linkmap.c lib/proc/maps.c lib/proc/perfmap.c \
+		lib/proc/user_$(ARCH).c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))

@@ -95,14 +95,19 @@ static void print_module(FILE *to, const json_t *frame)
 {
 	const char *module = text_of(frame, "module");
 	const char *offset = text_of(frame, "offset");
+	bool is_named = text_of(frame, "function") != NULL;
 
+	if (module == NULL && has_flag(frame, "jit")) {
+		fputs(is_named ? " [jit]" : "", to);
+		return;
+	}
 	if (module == NULL) {
 		fputs(" in no module", to);
 		return;
 	}
 	fputs(" (", to);
 	print_escaped(to, module);
-	if (text_of(frame, "function") == NULL && offset) {
+	if (!is_named && offset) {
 		fputc('+', to);
 		print_escaped(to, offset);
 	}
@@ -150,7 +155,8 @@ static void print_frame(FILE *to, const json_t *frame,
 		paint(style, DIM));
 	print_address(to, text_of(frame, "pc"));
 	fprintf(to, "%s in %s", paint(style, PLAIN), paint(style, BOLD));
-	print_escaped(to, function ? function : "??");
+	print_escaped(to, function ? function
+			  : has_flag(frame, "jit") ? "[jit]" : "??");
 	fputs(paint(style, PLAIN), to);
 	print_module(to, frame);
 	if (file) {

@@ -123,6 +123,35 @@ static const struct site *find_site(const struct symbolized *symbolized,
 		       sizeof(key), by_place);
 }
 
+/* Code that the program compiled itself is in no module; its name came with
+ * the report. */
+
+static bool name_jit(struct report *report, struct symbolized *out,
+		     struct error *err)
+{
+	out->jit = report_alloc(report, (report->njit + 1) *
+						sizeof(*out->jit));
+	if (out->jit == NULL)
+		return fail(err, ERR_NO_MEMORY, "no memory for %zu names",
+			    report->njit);
+	for (size_t i = 0; i < report->njit; i++)
+		out->jit[i] = (struct name){
+			.function = report->jit[i].name, .flags = NAME_JIT,
+		};
+	return true;
+}
+
+static const struct name *find_jit(const struct symbolized *symbolized,
+				   const struct frame *frame)
+{
+	const struct report *report = symbolized->report;
+	const struct jit_region *region = NULL;
+
+	if (frame->module < 0)
+		region = report_find_jit(report, frame_place(frame));
+	return region ? &symbolized->jit[region - report->jit] : NULL;
+}
+
 /* Gaps: where tail calls may have left frames out */
 
 static int by_frames(const void *left, const void *right)
@@ -566,6 +595,7 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	struct job job = { .report = report, .options = options };
 
 	memset(out, 0, sizeof(*out));
+	out->report = report;
 	out->modules = report_alloc(report, (report->nmodules + 1) *
 						    sizeof(*out->modules));
 	talk.is_done = report_alloc(report, report->nmodules + 1);
@@ -576,7 +606,8 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 		if (report->modules[i].build_id.len > 0)
 			out->modules[i].status = SYMBOLS_MISSING;
 	rewind_all(&talk, &job, deadline_ms);
-	if (!collect_sites(report, options, out, err) ||
+	if (!name_jit(report, out, err) ||
+	    !collect_sites(report, options, out, err) ||
 	    !collect_gaps(report, options, out, err))
 		return false;
 	job.sites = out->sites;
@@ -633,11 +664,12 @@ static size_t put_thread(const struct symbolized *symbolized,
 		const struct frame *frame = &thread->frames[i];
 		const struct site *site = find_site(symbolized, thread, i);
 		const struct gap *gap = find_gap(symbolized, thread, i);
+		const struct name *jit = find_jit(symbolized, frame);
 
 		if (gap)
 			n += put_gap(gap, shown ? shown + n : NULL);
-		n += put_names(frame, site ? site->names : NULL,
-			       site ? site->nnames : 0,
+		n += put_names(frame, site ? site->names : jit,
+			       site ? site->nnames : jit != NULL,
 			       shown ? shown + n : NULL);
 	}
 	return n;

@@ -101,11 +101,13 @@ enum { SYMBOLIZE_DEADLINE_MS = 120000 };
 
 /* Everything in it lives in the report's arena. */
 struct symbolized {
+	const struct report *report; /* that it is about */
 	struct site *sites; /* by module, then offset; each once */
 	size_t nsites;
 	struct gap *gaps; /* by module, inner, outer, trust; each once */
 	size_t ngaps;
-	struct module_symbols *modules; /* as many as the report has */
+	struct module_symbols *modules; /* as many as the report has, */
+	struct name *jit;               /* and as many as it has of jit */
 	const char *trouble; /* why names are missing that might be there: the
 	                      * child died, time ran out; or NULL */
 	struct semantic semantic;

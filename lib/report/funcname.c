@@ -471,16 +471,64 @@ static const char *past_thunk_words(const char *name)
 	return name;
 }
 
+/* V8's "LazyCompile:*f /x/y.js:1:2": f, without the mark of the compiler that
+ * happened to have come to it, or "y.js:1:2" where that has no name. False,
+ * with *FROM and *LEN as they were, for another's name: "JS::f()" is C++. */
+static bool take_v8(const char **from, size_t *len)
+{
+	static const char *const tags[] = {
+		"Eval:", "Function:", "JS:", "LazyCompile:", "Script:",
+	};
+	const char *end = *from + *len, *at = NULL, *space;
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]) && !at; i++)
+		if (strncmp(*from, tags[i], strlen(tags[i])) == 0)
+			at = *from + strlen(tags[i]);
+	if (!at || *at == ':')
+		return false;
+	at += at < end && strchr("*~^+", *at) != NULL;
+	space = memchr(at, ' ', (size_t)(end - at));
+	if (!space || space + 1 == end)
+		return false;
+	if (space == at) {
+		at = memrchr(space, '/', (size_t)(end - space));
+		at = at ? at + 1 : space + 1;
+		space = end;
+	}
+	*from = at;
+	*len = (size_t)(space - at);
+	return *len > 0;
+}
+
+/* Python's "py::C.f:/x/y.py": C.f. */
+static bool take_python(const char **from, size_t *len)
+{
+	const char *at = *from + 4, *colon;
+
+	if (strncmp(*from, "py::", 4) != 0)
+		return false;
+	colon = memchr(at, ':', *len - 4);
+	if (!colon || colon == at || colon[1] == ':')
+		return false; /* C++ */
+	*from = at;
+	*len = (size_t)(colon - at);
+	return true;
+}
+
 size_t funcname_clean(const char *name, char out[FUNCNAME_MAX])
 {
 	const char *from = past_thunk_words(name);
 	size_t input = strnlen(from, FUNCNAME_MAX_INPUT);
-	size_t len;
+	size_t len = 0;
 
+	if (take_v8(&from, &input) || take_python(&from, &input)) {
+		len = input < FUNCNAME_MAX ? input : FUNCNAME_MAX - 1;
+		memcpy(out, from, len);
+		out[len] = '\0';
+		return len;
+	}
 	/* Nothing to clean in "<signal handler called>" and "<redacted>". */
-	if (*from == '<' && !memchr(from, ':', input))
-		len = 0;
-	else
+	if (*from != '<' || memchr(from, ':', input))
 		len = clean_range(from, from + input, 0, out);
 	len = strip_version(out, len);
 	len = strip_rust_hash(out, len);

@@ -15,8 +15,9 @@ enum {
  * without parameters, return type, qualifiers and ABI tags; template arguments
  * as <T>; lambdas and closures without number; without clone suffixes, symbol
  * versions, Rust hashes, thunk prefixes and the prefixes and variants of libc
- * (__GI_, __memcpy_avx_unaligned). Never empty where NAME is not: what has
- * nothing left is kept as it was. */
+ * (__GI_, __memcpy_avx_unaligned). What tells perf its names is named as in its
+ * language: of V8's "LazyCompile:*f x.js:1:2" and Python's "py::f:x.py" that is
+ * f. Never empty where NAME is not: what has nothing left is kept as it was. */
 size_t funcname_clean(const char *name, char out[FUNCNAME_MAX]);
 
 #endif

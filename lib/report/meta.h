@@ -16,7 +16,7 @@ enum {
 	 * keep a hostile stream below about 150 MB. */
 	MAX_META_VALUES = 1 << 20,
 	MAX_META_OBJECTS = 4 * MAX_THREADS + 64,
-	MAX_META_ARRAYS = MAX_META_FRAMES + 2 * MAX_THREADS + 64,
+	MAX_META_ARRAYS = MAX_META_FRAMES + 2 * MAX_THREADS + MAX_JIT + 64,
 };
 
 /* The end of the year 9999: dates beyond it have no text. */

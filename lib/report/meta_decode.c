@@ -8,7 +8,12 @@
 
 #include "uuid.h"
 
-enum { FRAME_FIELDS = 4 }; /* pc, cfa, module, trust; or one more, a flag */
+enum {
+	FRAME_FIELDS = 4, /* pc, cfa, module, trust; or one more, a flag */
+	JIT_FIELDS = 3,   /* start, size, name */
+	/* What was no UTF-8 was written as three bytes for one. */
+	MAX_DECODED_JIT_NAME = 3 * MAX_JIT_NAME,
+};
 
 /* Sticky: after the first value that is wrong, ERR is set and BAD stays. */
 struct input {
@@ -364,6 +369,47 @@ static void decode_thread(struct input *in, json_t *o)
 	get_string(in, o, "truncated", &t->truncated);
 }
 
+static bool decode_region(struct input *in, const json_t *array,
+			  struct jit_region *region)
+{
+	const json_t *size = json_array_get(array, 1);
+	const json_t *name = json_array_get(array, 2);
+	size_t len = json_string_length(name);
+
+	if (json_array_size(array) != JIT_FIELDS ||
+	    !parse_hex(json_array_get(array, 0), &region->start) ||
+	    json_integer_value(size) < 1 ||
+	    json_integer_value(size) > MAX_JIT_SIZE ||
+	    len == 0 || len > MAX_DECODED_JIT_NAME)
+		return false;
+	region->size = (uint64_t)json_integer_value(size);
+	region->name = copy_string(in, name);
+	return true;
+}
+
+static void decode_jit(struct input *in, json_t *o)
+{
+	json_t *array = get_array(in, o, "jit");
+	size_t n = json_array_size(array);
+	struct jit_region *list;
+
+	if (n == 0)
+		return;
+	if (n > MAX_JIT) {
+		refuse(in, "jit", "within the limit of functions");
+		return;
+	}
+	list = checked(in, report_alloc(in->report, n * sizeof(*list)));
+	for (size_t i = 0; i < n && !in->bad; i++) {
+		if (!decode_region(in, json_array_get(array, i), &list[i]))
+			refuse(in, "jit", "an array of functions");
+	}
+	if (in->bad)
+		return;
+	in->report->jit = list;
+	in->report->njit = n;
+}
+
 static bool is_exact(const char *text)
 {
 	return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
@@ -425,6 +471,7 @@ static void decode_root(struct input *in, json_t *o)
 	get_string(in, o, "message", &r->message);
 	json_array_foreach(threads, i, thread)
 		decode_thread(in, thread);
+	decode_jit(in, o);
 	decode_timings(in, get_object(in, o, "timings_us"));
 }
 

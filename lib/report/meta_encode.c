@@ -248,6 +248,22 @@ static json_t *threads(struct builder *b)
 	return array;
 }
 
+static json_t *jit(struct builder *b)
+{
+	const struct report *r = b->report;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < r->njit && i < MAX_JIT; i++) {
+		json_t *region = json_array();
+
+		add(b, region, hex(r->jit[i].start));
+		add(b, region, json_integer((json_int_t)r->jit[i].size));
+		add(b, region, string_or_null(r->jit[i].name));
+		add(b, array, region);
+	}
+	return array;
+}
+
 static json_t *timings(struct builder *b)
 {
 	json_t *o = json_object();
@@ -295,6 +311,8 @@ static json_t *root(struct builder *b)
 	put(b, o, "message", string_or_null(r->message));
 	put(b, o, "fingerprint", fingerprint(b));
 	put(b, o, "threads", threads(b));
+	if (r->njit > 0)
+		put(b, o, "jit", jit(b));
 	put(b, o, "timings_us", timings(b));
 	return o;
 }

@@ -147,9 +147,28 @@ int32_t report_find_module(const struct report *report, uint64_t address)
 	return address - m->base < m->size ? (int32_t)(low - 1) : -1;
 }
 
+const struct jit_region *report_find_jit(const struct report *report,
+					 uint64_t address)
+{
+	for (size_t i = 0; i < report->njit; i++) {
+		const struct jit_region *region = &report->jit[i];
+
+		if (address >= region->start &&
+		    address - region->start < region->size)
+			return region;
+	}
+	return NULL;
+}
+
 bool frame_is_exact(const struct frame *frame)
 {
 	return frame->trust == TRUST_CONTEXT || frame->trust == TRUST_SIGFRAME;
+}
+
+uint64_t frame_place(const struct frame *frame)
+{
+	return frame_is_exact(frame) || frame->pc == 0 ? frame->pc
+						       : frame->pc - 1;
 }
 
 static const char *const trust_names[TRUST_COUNT] = {

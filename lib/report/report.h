@@ -24,6 +24,9 @@ enum {
 	MAX_XSTATE = 16384,         /* AVX-512 with AMX is 11,008 */
 	MAX_STRING = 65536,
 	MAX_STREAMS = 256,
+	MAX_JIT = 1024,             /* compiled functions that frames are in */
+	MAX_JIT_NAME = 512,         /* bytes; .NET's have all parameters */
+	MAX_JIT_SIZE = 1 << 30,     /* bytes of code */
 };
 #define MAX_REPORT_BYTES ((size_t)128 << 20) /* unpacked; contract.md */
 #define MAX_SENT_BYTES ((size_t)32 << 20)    /* as sent; contract.md */
@@ -69,6 +72,9 @@ struct frame {
  * address, and the call is at pc - 1. */
 bool frame_is_exact(const struct frame *frame);
 
+/* The address of that instruction, or one within that call. */
+uint64_t frame_place(const struct frame *frame);
+
 struct memory_range {
 	uint64_t address;
 	uint64_t len;
@@ -96,6 +102,13 @@ struct module {
 	struct build_id build_id;
 	uint64_t base; /* where file offset 0 is, or would be, mapped */
 	uint64_t size; /* to the end of its last mapping; never 0 */
+};
+
+/* Code that the program made while it ran, and gave a name. */
+struct jit_region {
+	uint64_t start;
+	uint64_t size; /* 1 to MAX_JIT_SIZE */
+	const char *name;
 };
 
 struct tag {
@@ -143,6 +156,9 @@ struct report {
 	size_t nthreads;
 	struct module *modules; /* by base */
 	size_t nmodules;
+	struct jit_region *jit; /* the newest first: it counts where two
+	                         * overlap, because code is replaced */
+	size_t njit;
 	struct memory_range *memory; /* besides the stacks */
 	size_t nmemory;
 
@@ -178,6 +194,10 @@ const struct thread *report_crashed_thread(const struct report *report);
 
 /* Index of the module whose [base, base+size) holds ADDRESS, or -1. */
 int32_t report_find_module(const struct report *report, uint64_t address);
+
+/* The compiled function that ADDRESS is in, or NULL. */
+const struct jit_region *report_find_jit(const struct report *report,
+					 uint64_t address);
 
 /* Lower-case hex of ID into TEXT_OUT, which holds 2 * MAX_BUILD_ID + 1. */
 void build_id_format(const struct build_id *id, char *text_out);

@@ -225,6 +225,7 @@ bool crash_map(struct crash *crash, struct error *err)
 
 void crash_close(struct crash *crash)
 {
+	perfmap_close(&crash->perfmap);
 	raw_free(crash->raw);
 	maps_free(&crash->maps);
 	free(crash->maps_text);
@@ -638,6 +639,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 	if (!unwind_threads(crash, report, err))
 		return false;
 	report->unwind_us = clock_monotonic_us() - began;
+	crash_open_jit(crash, report);
 	take_message(crash, report);
 	if (crash->record->settings.sanitize)
 		sanitize_registers(crash, report);

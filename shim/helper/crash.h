@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "../../lib/proc/maps.h"
+#include "../../lib/proc/perfmap.h"
 #include "../../lib/report/report.h"
 #include "../signal/record.h"
 #include "raw.h"
@@ -21,6 +22,7 @@ struct crash {
 	char *maps_whole;            /* and as it was; NULL without /proc */
 	size_t maps_len;
 	struct maps maps;
+	struct perfmap perfmap;      /* frames that want a name from there */
 };
 
 /* Copy the record at ADDRESS of the dead process. */
@@ -75,6 +77,12 @@ void crash_sender(const struct crash *crash, struct report *report);
 
 /* notes.c: what the program wrote by epitaph.h, into REPORT. */
 void crash_notes(struct crash *crash, struct report *report);
+
+/* jit.c: find frames in code that the program compiled itself, and open the
+ * file that may name them; read that, once the memory is no longer needed, into
+ * REPORT. Without the former the latter does nothing. */
+void crash_open_jit(struct crash *crash, const struct report *report);
+void crash_read_jit(struct crash *crash, struct report *report);
 
 /* registers_x86_64.c: as the kernel lays them out, to ours. */
 void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],

@@ -190,6 +190,7 @@ static bool make_report(struct crash *crash, struct report *report,
 	/* One that waits for the report does not wait for this. */
 	if (!crash->record->late)
 		report_progress(HELPER_HOLDS);
+	crash_read_jit(crash, report);
 	crash_conclude(crash, report);
 	return pack(report, gz_out, err);
 }

@@ -12,7 +12,9 @@
 #include "../../lib/proc/core.h"
 #include "../../lib/proc/files.h"
 #include "../../lib/proc/maps.h"
+#include "../../lib/proc/perfmap.h"
 #include "../../lib/proc/stop.h"
+#include "../../lib/report/clock.h"
 #include "../../lib/unwind/unwind.h"
 #include "../print.h"
 #include "cli.h"
@@ -21,6 +23,7 @@ static const char verb[] = "stack";
 
 enum {
 	STOP_DEADLINE_MS = 2000,
+	PERFMAP_DEADLINE_MS = 2000,
 	PATH_LEN = 64,
 	FIRST_MAPS = 256 * 1024, /* of most; twice that until it fits */
 	MAX_MAPS = 64 << 20,     /* 65,530 lines with long paths */
@@ -249,7 +252,8 @@ static void open_files(pid_t pid, struct files *out)
 
 /* While the process stands still. */
 static bool look(struct report *report, const struct files *files,
-		 struct stopped *stopped, struct error *err)
+		 struct stopped *stopped, struct perfmap *perfmap_out,
+		 struct error *err)
 {
 	struct maps maps;
 	char *text;
@@ -259,13 +263,33 @@ static bool look(struct report *report, const struct files *files,
 		return false;
 	ok = maps_modules(&maps, stop_read, stopped, report, err) &&
 	     unwind_all(report, &maps, files, stopped, err);
+	if (ok)
+		perfmap_want(report, &maps, perfmap_out);
 	maps_free(&maps);
 	free(text);
 	return ok;
 }
 
+/* Names of what it compiled itself. It goes on meanwhile, so what is compiled
+ * over a frame's code in these milliseconds may name it. */
+static void read_perfmap(pid_t pid, struct perfmap *perfmap,
+			 struct report *report)
+{
+	struct perfmap_owner owner;
+	char root[PATH_LEN];
+
+	if (perfmap->nplaces > 0 &&
+	    perfmap_owner_of(pid, root, sizeof(root), &owner) &&
+	    perfmap_open(perfmap, &owner))
+		perfmap_read(perfmap,
+			     clock_monotonic_ms() + PERFMAP_DEADLINE_MS,
+			     report);
+	perfmap_close(perfmap);
+}
+
 static bool look_at_process(pid_t pid, struct subject *out, struct error *err)
 {
+	struct perfmap perfmap = { .nplaces = 0 };
 	struct stopped stopped;
 	struct files files;
 	bool ok;
@@ -277,10 +301,11 @@ static bool look_at_process(pid_t pid, struct subject *out, struct error *err)
 	open_files(pid, &files);
 	ok = stop_process(pid, STOP_DEADLINE_MS, &stopped, err);
 	if (ok) {
-		ok = look(&out->report, &files, &stopped, err);
+		ok = look(&out->report, &files, &stopped, &perfmap, err);
 		out->stopped_us = stop_release(&stopped);
 	}
 	files_close(&files);
+	read_perfmap(pid, &perfmap, &out->report);
 	if (!ok)
 		report_free(&out->report);
 	return ok;

@@ -99,21 +99,69 @@ FRAME void null_call(void)
 	AFTERWARDS();
 }
 
-/* push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret, where no unwind table
- * knows of it. */
-FRAME void through_jit(void)
+/* Where no unwind table knows of it. */
+FRAME void make_code(const uint8_t *bytes, size_t len)
 {
-	static const uint8_t bytes[] = {
-		0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3,
-	};
-	void (*enter)(void (*)(void));
-
 	code = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memcpy(code, bytes, sizeof(bytes));
+	memcpy(code, bytes, len);
 	mprotect(code, 4096, PROT_READ | PROT_EXEC);
+}
+
+FRAME void through_jit(void)
+{
+	void (*enter)(void (*)(void));
+
 	memcpy(&enter, (uint8_t *const *)&code, sizeof(enter));
 	enter(recurse);
+	AFTERWARDS();
+}
+
+/* push %rbp; mov %rsp,%rbp; call *%rdi; pop %rbp; ret */
+static const uint8_t calls[] = {
+	0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3,
+};
+
+/* push %rbp; mov %rsp,%rbp; ud2 */
+static const uint8_t faults[] = { 0x55, 0x48, 0x89, 0xe5, 0x0f, 0x0b };
+
+FRAME void jit(void)
+{
+	make_code(calls, sizeof(calls));
+	through_jit();
+	AFTERWARDS();
+}
+
+/* As JIT compilers do for perf: the name of what was there before stays. */
+FRAME void name_code(size_t len)
+{
+	unsigned long at = (unsigned long)(uintptr_t)code;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
+	file = fopen(path, "w");
+	if (!file)
+		exit(3);
+	fprintf(file, "%lx 1000 what was there before\nnot a line\n"
+		"%lx %zx compiled::f(int, char)\n"
+		"%lx 1000 elsewhere\n", at, at, len, at + 4096);
+	fclose(file);
+}
+
+FRAME void jit_named(void)
+{
+	make_code(calls, sizeof(calls));
+	name_code(sizeof(calls));
+	through_jit();
+	AFTERWARDS();
+}
+
+FRAME void jit_fault(void)
+{
+	make_code(faults, sizeof(faults));
+	name_code(sizeof(faults));
+	through_jit();
 	AFTERWARDS();
 }
 
@@ -179,7 +227,10 @@ int main(int argc, char **argv)
 		{ "deep-die", deep, abort },
 		{ "handler", in_handler, wait_here },
 		{ "handler-die", in_handler, call_nowhere },
-		{ "jit", through_jit, wait_here },
+		{ "jit", jit, wait_here },
+		{ "jit-fault", jit_fault, NULL },
+		{ "jit-named", jit_named, wait_here },
+		{ "jit-named-die", jit_named, call_nowhere },
 		{ "nested", nested_handlers, wait_here },
 		{ "no-table", no_table, wait_here },
 		{ "null-call", null_call, wait_here },

@@ -301,6 +301,17 @@ def run_under_shim(argv, env=None, spool=None, reports=None, seconds=RUN_S,
         return process.wait(seconds, reports)
 
 
+def put_in(root, program):
+    """Copy PROGRAM and the libraries that it needs into ROOT."""
+    shutil.copy(program, root)
+    text = run_plain(["ldd", program]).stdout.decode()
+    for path in re.findall(r"(/\S+) \(0x", text):
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            shutil.copy(path, target)
+
+
 def spool_reports(spool):
     """Paths of the complete reports in SPOOL, oldest first."""
     return sorted(pathlib.Path(spool).glob("*.dmp.gz"))

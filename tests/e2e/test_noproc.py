@@ -19,21 +19,10 @@ def needs_root():
         raise lib.Skip("chroot takes root")
 
 
-def put_in(root, program):
-    """Copy PROGRAM and the libraries that it needs into ROOT."""
-    shutil.copy(program, root)
-    text = lib.run_plain(["ldd", program]).stdout.decode()
-    for path in re.findall(r"(/\S+) \(0x", text):
-        target = root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            shutil.copy(path, target)
-
-
 def make_root(*programs):
     root = lib.temp_dir("root.")
     for program in (lib.SHIM, lib.HELPER, *programs):
-        put_in(root, program)
+        lib.put_in(root, program)
     (root / "spool").mkdir(mode=0o700)
     return root
 

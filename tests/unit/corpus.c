@@ -35,6 +35,10 @@
 #include "../fuzz/minidump.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_perfmap
+#include "../fuzz/perfmap.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_prologue
 #include "../fuzz/prologue.c"
 #undef LLVMFuzzerTestOneInput
@@ -125,6 +129,11 @@ static void replays_minidump(void)
 	replay("minidump", fuzz_minidump);
 }
 
+static void replays_perfmap(void)
+{
+	replay("perfmap", fuzz_perfmap);
+}
+
 static void replays_prologue(void)
 {
 	replay("prologue", fuzz_prologue);
@@ -150,6 +159,7 @@ int main(void)
 		{ "a dead process's memory does no harm", replays_memory },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
+		{ "perf's maps' corpus does no harm", replays_perfmap },
 		{ "the corpus of code without tables does no harm",
 		  replays_prologue },
 		{ "the reason's corpus does no harm", replays_reason },

@@ -106,6 +106,80 @@ static void refuses_wrong_frames(void)
 	}
 }
 
+static void refuses_wrong_functions(void)
+{
+	static const char *const wrong[] = {
+		"1", "[]", "[\"0x1\",2]", "[\"0x1\",2,\"f\",4]",
+		"[1,2,\"f\"]", "[\"1\",2,\"f\"]", "[\"0x1\",\"0x2\",\"f\"]",
+		"[\"0x1\",0,\"f\"]", "[\"0x1\",-1,\"f\"]",
+		"[\"0x1\",1073741825,\"f\"]", "[\"0x1\",2.5,\"f\"]",
+		"[\"0x1\",2,\"\"]", "[\"0x1\",2,3]", "[\"0x1\",2,null]",
+	};
+	char json[256];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(json, sizeof(json), "{\"jit\":[%s]}", wrong[i]);
+		refuses(json, ERR_BAD_DATA, "not an array of functions");
+	}
+	refuses("{\"jit\":{}}", ERR_BAD_DATA, "not an array");
+}
+
+/* N functions with names of LEN bytes, which are right. */
+static bool decodes_functions(size_t n, size_t len, struct error *err)
+{
+	struct writer w;
+	bool ok;
+
+	writer_init(&w, 16 << 20);
+	writer_bytes(&w, "{\"jit\":[", 8);
+	for (size_t i = 0; i < n; i++) {
+		writer_bytes(&w, "[\"0x1\",1,\"", 10);
+		for (size_t k = 0; k < len; k++)
+			writer_u8(&w, 'f');
+		writer_bytes(&w, "\"],", 3);
+	}
+	w.len--; /* the last comma */
+	writer_bytes(&w, "]}", 2);
+	ok = decodes((const char *)w.bytes, w.len, err);
+	writer_fini(&w);
+	return ok;
+}
+
+static void holds_to_the_limits_of_functions(void)
+{
+	struct error err = { ERR_NONE, "" };
+
+	CHECK(decodes_functions(MAX_JIT, 3 * MAX_JIT_NAME, &err));
+	CHECK_STRING(err.text, "");
+	CHECK(!decodes_functions(MAX_JIT + 1, 1, &err));
+	CHECK_STRING(err.text,
+		     "\"jit\" is not within the limit of functions");
+	CHECK(!decodes_functions(1, 3 * MAX_JIT_NAME + 1, &err));
+	CHECK_STRING(err.text, "\"jit\" is not an array of functions");
+}
+
+/* Where two overlap the first counts: the newest. */
+static void finds_a_function(void)
+{
+	static const char json[] =
+		"{\"jit\":[[\"0x1010\",16,\"new\"],[\"0x1000\",64,\"old\"],"
+		"[\"0xffffffffffffffff\",9,\"end\"]]}";
+	struct report report;
+
+	make(&report);
+	if (CHECK(meta_decode(json, sizeof(json) - 1, &report, NULL)) &&
+	    CHECK_NUMBER(report.njit, 3)) {
+		CHECK(!report_find_jit(&report, 0xfff));
+		CHECK(report_find_jit(&report, 0x1000) == &report.jit[1]);
+		CHECK(report_find_jit(&report, 0x1010) == &report.jit[0]);
+		CHECK(report_find_jit(&report, 0x1020) == &report.jit[1]);
+		CHECK(!report_find_jit(&report, 0x1040));
+		CHECK(report_find_jit(&report, UINT64_MAX) == &report.jit[2]);
+		CHECK(!report_find_jit(&report, 0));
+	}
+	report_free(&report);
+}
+
 /* One thread of N frames, which are right. */
 static bool decodes_frames(size_t n, struct error *err)
 {
@@ -274,6 +348,11 @@ int main(void)
 		{ "text that is wrong in itself is refused",
 		  refuses_wrong_text },
 		{ "frames that are wrong are refused", refuses_wrong_frames },
+		{ "compiled functions that are wrong are refused",
+		  refuses_wrong_functions },
+		{ "compiled functions above the limits are refused",
+		  holds_to_the_limits_of_functions },
+		{ "of compiled functions the first counts", finds_a_function },
 		{ "a frame's CFA may be the distance from the one below",
 		  reads_a_cfa_by_its_distance },
 		{ "frames above the limit are refused",

@@ -97,6 +97,18 @@ static inline void sample_modules(struct report *r)
 	memcpy(r->modules[2].build_id.bytes, sample_bytes(r, 8, 2), 8);
 }
 
+static inline void sample_jit(struct report *r)
+{
+	r->njit = 2;
+	r->jit = report_alloc(r, 2 * sizeof(struct jit_region));
+	r->jit[0].start = 0xffffffffff600000;
+	r->jit[0].size = MAX_JIT_SIZE;
+	r->jit[0].name = sample_text(r, "py::f:/x y/caf\xc3\xa9.py");
+	r->jit[1].start = 0x7fff00000000;
+	r->jit[1].size = 1;
+	r->jit[1].name = sample_text(r, "LazyCompile:*g /x.js:1:2");
+}
+
 static inline void sample_frames(struct report *r, struct thread *t, size_t n)
 {
 	t->nframes = n;
@@ -199,6 +211,7 @@ static inline void sample_make(struct report *r)
 	sample_tags(r);
 	sample_signal(r);
 	sample_modules(r);
+	sample_jit(r);
 	sample_threads(r);
 	sample_memory(r);
 }
@@ -326,6 +339,18 @@ static inline void sample_compare_modules(const struct report *f,
 	}
 }
 
+static inline void sample_compare_jit(const struct report *f,
+				      const struct report *w)
+{
+	if (!CHECK_NUMBER(f->njit, w->njit))
+		return;
+	for (size_t i = 0; i < f->njit; i++) {
+		CHECK_NUMBER(f->jit[i].start, w->jit[i].start);
+		CHECK_NUMBER(f->jit[i].size, w->jit[i].size);
+		CHECK_STRING(f->jit[i].name, w->jit[i].name);
+	}
+}
+
 /* CHECK that both say the same in every field. */
 static inline void sample_compare(const struct report *f,
 				  const struct report *w)
@@ -339,6 +364,7 @@ static inline void sample_compare(const struct report *f,
 	sample_compare_signal(f, w);
 	CHECK_STRING(f->exact, w->exact);
 	sample_compare_modules(f, w);
+	sample_compare_jit(f, w);
 	sample_compare_memory(f, w);
 	CHECK_NUMBER(f->frozen_us, w->frozen_us);
 	CHECK_NUMBER(f->unwind_us, w->unwind_us);

@@ -106,6 +106,31 @@ static void libc_names(void)
 	clean("__memory_pool_init", "__memory_pool_init");
 }
 
+/* As node, python3 and jcmd write them for perf; the last ones are of C++. */
+static void compiled_names(void)
+{
+	clean("LazyCompile:*busy /srv/app/main.js:3:14", "busy");
+	clean("LazyCompile:~busy /srv/app/main.js:3:14", "busy");
+	clean("Function:^Server.emit node:events:470:24", "Server.emit");
+	clean("JS:+#turn /srv/app/main.js:7:2", "#turn");
+	clean("Script:~ /srv/app/main.js:1:1", "main.js:1:1");
+	clean("LazyCompile:* node:internal/timers:1:1", "timers:1:1");
+	clean("Eval: x", "x");
+	clean("JS: ", "JS:");
+	clean("JS:", "JS:");
+	clean("Builtin:ArrayForEach", "Builtin:ArrayForEach");
+	clean("py::leaf:/srv/app/b.py", "leaf");
+	clean("py::C.f.<locals>.<lambda>:/x y/b.py", "C.f.<locals>.<lambda>");
+	clean("py::<module>:<frozen importlib._bootstrap>", "<module>");
+	clean("py::", "py::");
+	clean("py:::x", "py:::x");
+	clean("long Busy.turn(long)", "Busy.turn");
+	clean("py::f(int)", "py::f");
+	clean("py::C::f(int)", "py::C::f");
+	clean("JS::Evaluate(JSContext*, int)", "JS::Evaluate");
+	clean("Function::call(int) const", "Function::call");
+}
+
 static void nothing_left(void)
 {
 	clean("", "");
@@ -277,6 +302,18 @@ static void what_does_not_count(void)
 	titled("strlen@" LIBC "|f@" APP "|main@" APP, "strlen | f | main");
 }
 
+/* Code that was compiled at run time lies elsewhere in each process. */
+static void compiled_at_run_time(void)
+{
+	titled("fault@addon.node|LazyCompile:*busy /srv/x.js:3:14|"
+	       "LazyCompile:~start /srv/x.js:9:1|main@" APP,
+	       "fault | busy | start");
+	same("LazyCompile:*busy /srv/x.js:3:14|main@" APP,
+	     "LazyCompile:~busy /opt/x.js:5:14|main@" APP);
+	differ("LazyCompile:*busy /srv/x.js:3:14|main@" APP,
+	       "LazyCompile:*idle /srv/x.js:3:14|main@" APP);
+}
+
 static void never_empty(void)
 {
 	titled("@" APP "+1234", "app!+0x1234");
@@ -337,12 +374,15 @@ static const struct test tests[] = {
 	{ "clone suffixes go, dots in names stay", clones },
 	{ "Rust names are one for both manglings", rust_names },
 	{ "libc's variants are one name", libc_names },
+	{ "what was compiled at run time is called as in its language",
+	  compiled_names },
 	{ "a name with nothing left stays as it was", nothing_left },
 	{ "hostile names are cleaned within bounds", hostile_names },
 	{ "a rebuilt program has the same fingerprint", rebuilt_programs },
 	{ "libc's symbols make no difference", with_and_without_libc_symbols },
 	{ "what merely ended the process is cut", how_it_ended },
 	{ "the runtime and the shim do not count", what_does_not_count },
+	{ "code in no module counts by its name", compiled_at_run_time },
 	{ "there is always something to say", never_empty },
 	{ "recursion is folded, and its cycle has one beginning", recursion },
 	{ "the signal's class counts", signals },
