@@ -84,10 +84,31 @@ bool guess_may_return(struct unwind *unwind, uint64_t address)
 		       guess_is_return(unwind, address);
 }
 
+/* Is what lies behind the frame pointer FP a return address, behind a call? */
+static bool is_called(struct unwind *unwind, uint64_t fp)
+{
+	uint64_t pc;
+
+	return fp % 8 == 0 && memory_u64(&unwind->memory, fp + 8, &pc) &&
+	       walk_is_code(unwind, arch_code_address(pc)) &&
+	       guess_is_after_call(unwind, arch_code_address(pc)) == CALL_YES;
+}
+
+/* Who was not called, but made to look so: Go pushes the address of what has
+ * faulted, and goes on in runtime.sigpanic. Then the next frame has to be of
+ * the usual kind. */
+static bool is_injected(struct unwind *unwind, uint64_t pc, uint64_t fp,
+			uint64_t saved)
+{
+	return walk_is_code(unwind, pc) && saved > fp &&
+	       saved - fp <= MAX_FRAME_BYTES && is_called(unwind, saved);
+}
+
 bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 			 uint64_t *cfa_out)
 {
 	uint64_t fp = reg(cursor, R_FP), sp = reg(cursor, R_SP);
+	enum trust trust = TRUST_FRAME_POINTER;
 	uint64_t saved, pc;
 
 	if (!(cursor->regs.valid >> R_FP & 1) || fp % 8 != 0 || fp < sp ||
@@ -97,10 +118,13 @@ bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 	    (saved != 0 && saved < fp + 16))
 		return false;
 	pc = arch_code_address(pc);
-	if (!guess_may_return(unwind, pc))
-		return false;
+	if (!guess_may_return(unwind, pc)) {
+		trust = TRUST_SCAN;
+		if (!is_injected(unwind, pc, fp, saved))
+			return false;
+	}
 	cursor->regs.valid = 0;
-	guess_move(cursor, pc, fp + 16, TRUST_FRAME_POINTER);
+	guess_move(cursor, pc, fp + 16, trust);
 	set_reg(cursor, R_FP, saved);
 	*cfa_out = fp + 16;
 	return true;

@@ -191,6 +191,7 @@ static bool decode(const uint8_t *code, size_t len, struct instruction *out)
 struct state {
 	int64_t depth;   /* of the stack pointer; or UNKNOWN */
 	int64_t frame;   /* of the frame pointer; or UNKNOWN */
+	int64_t stored;  /* of where it was stored last; or UNKNOWN */
 	int64_t before;  /* of the stack pointer before what may be an exit */
 	bool is_leaving; /* since then */
 	bool is_new;     /* behind a return */
@@ -258,6 +259,23 @@ static void leave_to(struct state *s, int64_t depth)
 	set_depth(s, s->frame == UNKNOWN ? UNKNOWN : depth);
 }
 
+/* Where the operand of I, a constant above rsp, is. */
+static int64_t above_sp(const struct state *s, const struct instruction *i)
+{
+	int64_t at = s->depth - i->displacement;
+
+	return s->depth == UNKNOWN || at < 0 ? UNKNOWN : at;
+}
+
+/* Go keeps frame pointers without a push: mov %rbp, N(%rsp); lea N(%rsp), %rbp.
+ */
+static void set_frame(struct state *s, const struct instruction *i)
+{
+	s->frame = above_sp(s, i);
+	if (s->frame > 0 && s->frame == s->stored && s->saved.at[R_RBP] == 0)
+		s->saved.at[R_RBP] = (uint64_t)s->frame;
+}
+
 /* mov, lea, add and the like, to rsp or from it. */
 static void move(struct state *s, const struct instruction *i)
 {
@@ -270,9 +288,14 @@ static void move(struct state *s, const struct instruction *i)
 	bool is_lea = i->opcode == 0x8d;
 	bool is_mov = (i->opcode == 0x89 || i->opcode == 0x8b) && is_register;
 
+	if (i->opcode == 0x89 && !is_register && to == R_RSP &&
+	    from == R_RBP && i->rex & REX_W)
+		s->stored = above_sp(s, i);
 	if (!is_load && !is_register)
 		return;
-	if (is_mov && to == R_RBP && from == R_RSP)
+	if (is_lea && to == R_RBP && from == R_RSP)
+		set_frame(s, i);
+	else if (is_mov && to == R_RBP && from == R_RSP)
 		s->frame = s->depth;
 	else if (to == R_RSP && from == R_RBP && (is_mov || is_lea))
 		leave_to(s, s->frame - i->displacement);
@@ -364,7 +387,8 @@ bool prologue_find(struct unwind *unwind, uint64_t start, uint64_t pc,
 		   struct prologue *out)
 {
 	uint8_t code[PROLOGUE_MAX_CODE + INSTRUCTION_MAX];
-	struct state s = { .frame = UNKNOWN, .before = UNKNOWN };
+	struct state s = { .frame = UNKNOWN, .stored = UNKNOWN,
+			   .before = UNKNOWN };
 	struct instruction i;
 	size_t len = (size_t)(pc - start), at = 0;
 

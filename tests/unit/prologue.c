@@ -67,6 +67,48 @@ static void test_prologue_registers(void)
 		   { function_at(START, 32), TRUST_CFI });
 }
 
+/* sub $24, %rsp; mov %rbp, 16(%rsp); lea 16(%rsp), %rbp; call *%rax;
+ * mov 16(%rsp), %rbp; add $24, %rsp; ret: what Go makes. */
+static const uint8_t storing[] = {
+	0x48, 0x83, 0xec, 0x18, 0x48, 0x89, 0x6c, 0x24, 0x10, 0x48,
+	0x8d, 0x6c, 0x24, 0x10, 0xff, 0xd0, 0x48, 0x8b, 0x6c, 0x24,
+	0x10, 0x48, 0x83, 0xc4, 0x18, 0xc3,
+};
+
+/* MAIN's frame hangs on rbp, which is in its place, on the stack, or back. */
+static void test_stored_frame_pointer(void)
+{
+	static const struct {
+		unsigned at, depth;
+		bool has_moved;
+	} places[] = {
+		{ 0, 0, false },   { 4, 24, false },  { 9, 24, false },
+		{ 14, 24, true },  { 16, 24, true },  { 21, 24, false },
+		{ 25, 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct world *w = usual_world();
+		uint64_t pc = function_at(NO_CFI, places[i].at);
+		struct registers regs =
+			world_registers(pc, 128 - places[i].depth);
+		struct walk walk;
+
+		world_code(w, function_at(NO_CFI, 0), storing,
+			   sizeof(storing));
+		main_frame(w, 136);
+		regs.value[R_RBP] = stack_at(places[i].has_moved ? 120 : 168);
+		world_push(w, 120, places[i].at < 9 ? 77 : stack_at(168));
+		world_push(w, 128, call_no_cfi(w, MAIN, 64));
+		world_walk(w, &regs, &walk);
+		CHECK_WALK(&walk, NULL, { pc, TRUST_CONTEXT },
+			   { function_at(MAIN, 64), places[i].depth ?
+						    TRUST_PROLOGUE :
+						    TRUST_LEAF },
+			   { function_at(START, 32), TRUST_CFI });
+	}
+}
+
 /* Called by a pointer: the function begins behind another one's end. */
 static void test_start(void)
 {
@@ -109,6 +151,7 @@ static const struct test tests[] = {
 	{ "without a table a function's code tells what it has pushed",
 	  test_prologue },
 	{ "and where its caller's registers are", test_prologue_registers },
+	{ "Go stores its frame pointer", test_stored_frame_pointer },
 	{ "a function that is called by a pointer begins behind another",
 	  test_start },
 	{ "code may be anything", test_any_code },

@@ -321,6 +321,35 @@ static void test_frame_pointer(void)
 		   { function_at(START, 32), TRUST_FRAME_POINTER });
 }
 
+/* Not called, but made to look so: what has faulted in Go, under sigpanic. It is
+ * believed where a call lies behind the frame after it, and as a guess. */
+static void test_injected(void)
+{
+	for (int is_called = 0; is_called < 2; is_called++) {
+		struct world *w = usual_world();
+		struct registers regs =
+			world_registers(function_at(NO_CFI, 8), 64);
+		struct walk walk;
+
+		regs.value[R_RBP] = stack_at(96);
+		world_push(w, 96, stack_at(1000));
+		world_push(w, 104, function_at(NO_CFI_EITHER, 48));
+		world_push(w, 1000, 0);
+		world_push(w, 1008, is_called ?
+			   world_call(w, function_at(START, 32)) :
+			   function_at(START, 32));
+		world_walk(w, &regs, &walk);
+		if (!is_called) {
+			CHECK_NUMBER(walk.result.nframes, 1);
+			continue;
+		}
+		CHECK_WALK(&walk, NULL,
+			   { function_at(NO_CFI, 8), TRUST_CONTEXT },
+			   { function_at(NO_CFI_EITHER, 48), TRUST_SCAN },
+			   { function_at(START, 32), TRUST_FRAME_POINTER });
+	}
+}
+
 /* rbp as data: odd, below rsp, far away, or at a word that is no return
  * address. Then there is no caller, and none is invented. */
 static void test_bad_frame_pointer(void)
@@ -711,6 +740,7 @@ static const struct test tests[] = {
 	{ "a jump to nowhere does not", test_bad_jump },
 	{ "frame pointers lead on where there is no table",
 	  test_frame_pointer },
+	{ "a frame that nobody called is one if the next is", test_injected },
 	{ "a register that is no frame pointer is not used as one",
 	  test_bad_frame_pointer },
 	{ "beyond an overwritten return address frames are guesses",
