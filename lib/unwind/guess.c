@@ -95,13 +95,19 @@ static bool is_called(struct unwind *unwind, uint64_t fp)
 }
 
 /* Who was not called, but made to look so: Go pushes the address of what has
- * faulted, and goes on in runtime.sigpanic. Then the next frame has to be of
- * the usual kind. */
-static bool is_injected(struct unwind *unwind, uint64_t pc, uint64_t fp,
-			uint64_t saved)
+ * faulted, and goes on in runtime.sigpanic; and where a goroutine begins, that
+ * of goexit. Then the next frame has to be of the usual kind, or none. */
+static bool is_injected(struct unwind *unwind, const struct cursor *cursor,
+			uint64_t pc, uint64_t saved)
 {
-	return walk_is_code(unwind, pc) && saved > fp &&
-	       saved - fp <= MAX_FRAME_BYTES && is_called(unwind, saved);
+	uint64_t fp = reg(cursor, R_FP);
+
+	if (!walk_is_code(unwind, pc))
+		return false;
+	if (saved == 0)
+		return cursor->trust == TRUST_PROLOGUE ||
+		       cursor->trust == TRUST_FRAME_POINTER;
+	return saved - fp <= MAX_FRAME_BYTES && is_called(unwind, saved);
 }
 
 bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
@@ -120,7 +126,7 @@ bool guess_frame_pointer(struct unwind *unwind, struct cursor *cursor,
 	pc = arch_code_address(pc);
 	if (!guess_may_return(unwind, pc)) {
 		trust = TRUST_SCAN;
-		if (!is_injected(unwind, pc, fp, saved))
+		if (!is_injected(unwind, cursor, pc, saved))
 			return false;
 	}
 	cursor->regs.valid = 0;
