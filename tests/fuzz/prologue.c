@@ -8,6 +8,7 @@
 
 enum {
 	CODE_HEAD = 4,
+	CODE_WORDS = 64, /* of the stack are not 0 */
 	CODE_AT = 3,     /* number of the function that is anything, */
 	CODE_BEHIND = 8, /* and of the one behind its last byte */
 	CODE_MOST = (CODE_BEHIND - CODE_AT) * WORLD_FUNCTION,
@@ -44,14 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = size - CODE_HEAD < CODE_MOST ? size - CODE_HEAD : CODE_MOST;
 	world_code(&w, function_at(CODE_AT, 0), data + CODE_HEAD, len);
 	/* Each byte of the head tells of every eighth word. */
-	for (size_t i = 0; i < sizeof(w.stack) / 8; i++) {
+	for (size_t i = 0; i < CODE_WORDS; i++) {
 		unsigned bits = data[2 + i / 8 % 2];
 
 		world_push(&w, 8 * i, bits >> i % 8 & 1 ? direct :
 				      bits & 1		? indirect : i);
 	}
 	regs = world_registers(function_at(CODE_AT, (unsigned)pc), 64);
-	regs.value[R_RBP] = stack_at(640);
+	regs.value[R_RBP] = stack_at(256);
 	world_walk(&w, &regs, &walk);
 	if (walk.result.nframes < 1 || walk.result.nframes > 64)
 		abort();
