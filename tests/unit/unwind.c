@@ -321,8 +321,8 @@ static void test_frame_pointer(void)
 		   { function_at(START, 32), TRUST_FRAME_POINTER });
 }
 
-/* Not called, but made to look so: what has faulted in Go, under sigpanic. It is
- * believed where a call lies behind the frame after it, and as a guess. */
+/* Not called, but made to look so: what has faulted in Go, under sigpanic. It
+ * is believed where a call lies behind the frame after it, and as a guess. */
 static void test_injected(void)
 {
 	for (int is_called = 0; is_called < 2; is_called++) {
