@@ -164,12 +164,25 @@ COLLECTOR_SRCS = \
 	collector/wire.c
 
 SYMBOLIZER_SRCS = \
+	symbolizer/array.c \
 	symbolizer/child.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf.c \
+	symbolizer/dwarf/abbrev.c \
+	symbolizer/dwarf/lines.c \
+	symbolizer/dwarf/sections.c \
+	symbolizer/dwarf/split.c \
+	symbolizer/dwarf/tree.c \
+	symbolizer/dwarf/unit.c \
 	symbolizer/elffile.c \
 	symbolizer/finder.c \
 	symbolizer/gopclntab.c \
+	symbolizer/index/build.c \
+	symbolizer/index/from_dwarf.c \
+	symbolizer/index/index.c \
+	symbolizer/index/make.c \
+	symbolizer/index/pack.c \
+	symbolizer/index/strings.c \
 	symbolizer/loaded.c \
 	symbolizer/lookup.c \
 	symbolizer/print_json.c \
@@ -424,7 +437,8 @@ SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 # The helper is static: nothing to relocate, nothing to look up at a crash.
 HELPER_LIBS = -ldw -lelf -lz -llzma -lbz2 -ljansson -lmd -liberty
 COLLECTOR_LIBS = -lmicrohttpd -lsqlite3 -ljansson -lseccomp -lz -lmd
-CLI_LIBS = -ldw -lelf -lz -llzma -ljansson -lmd -liberty
+CLI_LIBS = -ldw -lelf -lz -llzma -ljansson -lmd -liberty -lisal -lzstd \
+	-pthread
 
 FUZZ = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_FLAGS = -rss_limit_mb=1024 -malloc_limit_mb=300 -timeout=10 \

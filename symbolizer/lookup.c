@@ -1,7 +1,7 @@
-/* Names for the places of one module: DWARF where there is some, then the table
- * of Go's runtime, and symbol tables where there are none or where they do not
- * know. Runs in the process that can be lost, but for lookup_read_*, which read
- * what that process says and trust it no more than a file. */
+/* Names for the places of one module: its index, which has what DWARF and
+ * symbol tables say, or the table of Go's runtime. Runs in the process that can
+ * be lost, but for lookup_read_*, which read what that process says and trust
+ * it no more than a file. */
 #include "lookup.h"
 
 #include <stdio.h>
@@ -11,9 +11,13 @@
 #include "demangle.h"
 #include "dwarf.h"
 #include "gopclntab.h"
+#include "index/index.h"
+#include "index/make.h"
 #include "stubs.h"
 #include "symtab.h"
 #include "tailcall.h"
+
+#define MAX_INDEX ((size_t)1 << 31)
 
 enum {
 	MAX_COMPARED = 64 << 20, /* names, of one module; then calls to
@@ -25,13 +29,15 @@ struct lookup {
 	struct module_files files;
 	struct elf_file alt; /* dwz's common file */
 	struct finder *finder;
-	struct dwarf *dwarf;
-	bool has_dwarf; /* opened only once an address is asked for: libdw
-	                 * unpacks all sections then */
+	struct writer bytes; /* of the index */
+	struct index *index;
+	bool has_index; /* made only once an address is asked for */
+	struct dwarf *dwarf; /* for tail calls */
+	bool has_dwarf;
 	struct gopclntab *gopclntab;
 	bool has_gopclntab; /* looked for only once DWARF does not suffice */
-	struct symtab symtab;
-	bool has_symtab; /* the same */
+	struct symtab symtab; /* for tail calls */
+	bool has_symtab;
 	size_t compared; /* names */
 	struct tailcall tailcall;
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
@@ -42,22 +48,51 @@ struct lookup {
 
 static tailcall_resolve find_by_name;
 
-static void open_dwarf(struct lookup *lookup)
+static void open_alt(struct lookup *lookup)
 {
 	const struct elf_file *debug = &lookup->files.debug;
 	size_t len;
 
-	lookup->has_dwarf = true;
-	if (!debug->elf || !debug->has_dwarf)
+	if (lookup->alt.elf || !debug->elf || !debug->has_dwarf)
 		return;
 	if (!finder_find_alt(lookup->finder, debug, &lookup->alt) &&
 	    elf_file_section(debug, ".gnu_debugaltlink", &len))
 		lookup->why = "the common debug file (dwz) was not found";
+}
+
+static struct index *get_index(struct lookup *lookup)
+{
+	const char *why = NULL;
+
+	if (lookup->has_index)
+		return lookup->index;
+	lookup->has_index = true;
+	if (!lookup->files.code.elf && !lookup->files.debug.elf)
+		return NULL;
+	open_alt(lookup);
+	writer_init(&lookup->bytes, MAX_INDEX);
+	if (make_index(&lookup->files, &lookup->alt, &lookup->bytes, &why))
+		lookup->index = index_memory(lookup->bytes.bytes,
+					     lookup->bytes.len, NULL);
+	if (why)
+		lookup->why = why;
+	return lookup->index;
+}
+
+static struct dwarf *get_dwarf(struct lookup *lookup)
+{
+	const struct elf_file *debug = &lookup->files.debug;
+
+	if (lookup->has_dwarf)
+		return lookup->dwarf;
+	lookup->has_dwarf = true;
+	if (!debug->elf || !debug->has_dwarf)
+		return NULL;
+	open_alt(lookup);
 	lookup->dwarf = dwarf_open(debug, lookup->alt.elf ? &lookup->alt
 							  : NULL);
-	if (lookup->dwarf == NULL)
-		lookup->why = "its DWARF cannot be read";
 	tailcall_init(&lookup->tailcall, lookup->dwarf, find_by_name, lookup);
+	return lookup->dwarf;
 }
 
 struct lookup *lookup_open(struct finder *finder, const struct module *module)
@@ -86,6 +121,8 @@ void lookup_close(struct lookup *lookup)
 {
 	if (lookup == NULL)
 		return;
+	index_close(lookup->index);
+	writer_fini(&lookup->bytes);
 	dwarf_close(lookup->dwarf);
 	gopclntab_close(lookup->gopclntab);
 	symtab_fini(&lookup->symtab);
@@ -133,10 +170,12 @@ static const struct symtab *get_symtab(struct lookup *lookup)
 	return &lookup->symtab;
 }
 
-static const struct symbol *find_symbol(struct lookup *lookup,
-					uint64_t address)
+static bool find_symbol(struct lookup *lookup, uint64_t address,
+			struct index_symbol *out)
 {
-	return symtab_find(get_symtab(lookup), address);
+	struct index *index = get_index(lookup);
+
+	return index && index_symbol(index, address, out);
 }
 
 static bool find_by_name(void *context, const char *name, uint64_t *out)
@@ -161,24 +200,22 @@ static bool is_mangled(const char *name)
 static void complete(struct lookup *lookup, uint64_t address,
 		     struct dwarf_level *outermost)
 {
-	const struct symbol *symbol;
+	struct index_symbol symbol;
 
 	if (outermost->linkage)
 		return;
-	symbol = find_symbol(lookup, address);
-	if (symbol == NULL && outermost->name == NULL &&
-	    stubs_name(&lookup->files.code, address, lookup->stub,
-		       sizeof(lookup->stub)))
-		outermost->linkage = lookup->stub;
-	if (symbol == NULL)
-		return;
-	if (outermost->name == NULL) {
-		outermost->linkage = symbol->name;
-		outermost->approximate |= !symbol->sized;
+	if (!find_symbol(lookup, address, &symbol)) {
+		if (outermost->name == NULL &&
+		    stubs_name(&lookup->files.code, address, lookup->stub,
+			       sizeof(lookup->stub)))
+			outermost->linkage = lookup->stub;
+	} else if (outermost->name == NULL) {
+		outermost->linkage = symbol.name;
+		outermost->approximate |= !symbol.sized;
 		if (outermost->file == NULL)
-			outermost->file = symbol->file;
-	} else if (symbol->sized && is_mangled(symbol->name)) {
-		outermost->linkage = symbol->name;
+			outermost->file = symbol.file;
+	} else if (symbol.sized && is_mangled(symbol.name)) {
+		outermost->linkage = symbol.name;
 	}
 }
 
@@ -217,58 +254,6 @@ const char *lookup_read_text(struct reader *r, struct report *report)
 	return copy;
 }
 
-/* Take "." and ".." out of the relative PATH, and the directory that comes
- * twice: Debian builds map theirs to "./nptl", the compiler puts that before
- * "./nptl/kill.c" and "../sysdeps/x.h", and libdw before some of them. Absolute
- * paths stay: ".." behind a link is another place. */
-static void tidy(char *path, const char *dir)
-{
-	size_t len = 0, dir_len = dir ? strlen(dir) : 0;
-	char *at = path;
-
-	if (dir_len > 0 && strncmp(path, dir, dir_len) == 0 &&
-	    path[dir_len] == '/' &&
-	    strncmp(path + dir_len + 1, dir, dir_len) == 0 &&
-	    path[2 * dir_len + 1] == '/')
-		at += dir_len + 1;
-	while (*at) {
-		size_t part = strcspn(at, "/");
-
-		if (part == 2 && strncmp(at, "..", 2) == 0 && len > 0 &&
-		    !(len >= 3 && strncmp(path + len - 3, "../", 3) == 0)) {
-			for (len--; len > 0 && path[len - 1] != '/';)
-				len--;
-		} else if (part > 0 && !(part == 1 && *at == '.')) {
-			memmove(path + len, at, part + 1);
-			len += part + 1;
-		}
-		at += part + (at[part] == '/');
-	}
-	path[len > 0 ? len - 1 : 0] = '\0';
-}
-
-static void write_file(struct writer *out, const char *dir, const char *file)
-{
-	char path[4096];
-	size_t dir_len = dir ? strlen(dir) : 0;
-	bool has_dir;
-
-	if (file == NULL || file[0] == '/') {
-		lookup_write_text(out, file);
-		return;
-	}
-	has_dir = dir_len == 0 || (strncmp(file, dir, dir_len) == 0 &&
-				   file[dir_len] == '/');
-	if ((size_t)snprintf(path, sizeof(path), "%s%s%s", has_dir ? "" : dir,
-			     has_dir ? "" : "/", file) >= sizeof(path)) {
-		lookup_write_text(out, file);
-		return;
-	}
-	if (path[0] != '/')
-		tidy(path, dir);
-	lookup_write_text(out, path);
-}
-
 static void write_level(struct writer *out, const struct dwarf_level *level)
 {
 	char name[SYMBOLIZE_MAX_NAME];
@@ -279,9 +264,27 @@ static void write_level(struct writer *out, const struct dwarf_level *level)
 	} else {
 		lookup_write_text(out, level->name);
 	}
-	write_file(out, level->dir, level->file);
+	lookup_write_text(out, level->file);
 	writer_u32(out, level->line);
 	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
+}
+
+static size_t indexed_levels(struct index *index, uint64_t address,
+			     struct dwarf_level *levels)
+{
+	struct index_level found[SYMBOLIZE_MAX_INLINES];
+	size_t n = index_levels(index, address, found, SYMBOLIZE_MAX_INLINES);
+
+	for (size_t i = 0; i < n; i++)
+		levels[i] = (struct dwarf_level){
+			.linkage = found[i].is_linkage ? found[i].function
+						       : NULL,
+			.name = found[i].is_linkage ? NULL : found[i].function,
+			.file = found[i].file,
+			.line = found[i].line,
+			.approximate = found[i].approximate,
+		};
+	return n;
 }
 
 /* The functions at ADDRESS by what has files, lines and inlines: DWARF, which
@@ -290,14 +293,10 @@ static void write_level(struct writer *out, const struct dwarf_level *level)
 static size_t find_levels(struct lookup *lookup, uint64_t address,
 			  struct dwarf_level *levels)
 {
+	struct index *index = get_index(lookup);
 	const struct gopclntab *gopclntab;
-	size_t n = 0;
+	size_t n = index ? indexed_levels(index, address, levels) : 0;
 
-	if (!lookup->has_dwarf)
-		open_dwarf(lookup);
-	if (lookup->dwarf)
-		n = dwarf_levels(lookup->dwarf, address, levels,
-				 SYMBOLIZE_MAX_INLINES);
 	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
 	if (gopclntab)
 		n = gopclntab_levels(gopclntab, address, levels,
@@ -327,17 +326,15 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 			       uint64_t return_offset, struct writer *out)
 {
 	uint64_t inner = lookup->base + inner_offset;
-	const struct symbol *symbol;
+	struct index_symbol symbol = { 0 };
 	uint64_t pcs[TAILCALL_MAX] = { 0 };
 	size_t n = 0;
 
-	if (!lookup->has_dwarf)
-		open_dwarf(lookup);
-	if (lookup->dwarf) {
-		symbol = find_symbol(lookup, inner);
+	if (get_dwarf(lookup)) {
+		find_symbol(lookup, inner, &symbol);
 		n = tailcall_between(&lookup->tailcall,
 				     lookup->base + return_offset, inner,
-				     symbol ? symbol->start : 0, pcs);
+				     symbol.start, pcs);
 	}
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {

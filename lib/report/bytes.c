@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRITER_FIRST_CAP = 4096 };
+enum {
+	WRITER_FIRST_CAP = 4096,
+	MAX_LEB = 10, /* bytes of a number */
+};
 
 void reader_init(struct reader *r, const void *bytes, size_t len)
 {
@@ -32,60 +35,16 @@ struct reader reader_at(struct reader *from, uint64_t offset, uint64_t len)
 	return r;
 }
 
-size_t reader_left(const struct reader *r)
+const char *reader_text(struct reader *r)
 {
-	return r->bad ? 0 : r->len - r->pos;
-}
+	const uint8_t *at = r->bytes ? r->bytes + r->pos : NULL;
+	const uint8_t *end = at ? memchr(at, '\0', reader_left(r)) : NULL;
 
-const uint8_t *reader_take(struct reader *r, size_t len)
-{
-	const uint8_t *at;
-
-	if (len > reader_left(r)) {
+	if (end == NULL) {
 		r->bad = true;
 		return NULL;
 	}
-	if (r->bad || r->bytes == NULL)
-		return NULL;
-	at = r->bytes + r->pos;
-	r->pos += len;
-	return at;
-}
-
-void reader_skip(struct reader *r, size_t len)
-{
-	reader_take(r, len);
-}
-
-/* LEN (at most 8) bytes as a little-endian number; 0 where there are fewer. */
-static uint64_t take_number(struct reader *r, size_t len)
-{
-	const uint8_t *at = reader_take(r, len);
-	uint64_t v = 0;
-
-	for (size_t i = 0; at != NULL && i < len; i++)
-		v |= (uint64_t)at[i] << (8 * i);
-	return v;
-}
-
-uint8_t reader_u8(struct reader *r)
-{
-	return (uint8_t)take_number(r, 1);
-}
-
-uint16_t reader_u16(struct reader *r)
-{
-	return (uint16_t)take_number(r, 2);
-}
-
-uint32_t reader_u32(struct reader *r)
-{
-	return (uint32_t)take_number(r, 4);
-}
-
-uint64_t reader_u64(struct reader *r)
-{
-	return take_number(r, 8);
+	return (const char *)reader_take(r, (size_t)(end - at) + 1);
 }
 
 size_t reader_count(struct reader *r, size_t max, size_t item_size)
@@ -139,6 +98,38 @@ static uint8_t *make_room(struct writer *w, size_t len)
 	return w->bytes + w->len;
 }
 
+static inline uint8_t *room(struct writer *w, size_t len)
+{
+	return !w->bad && len <= w->cap - w->len ? w->bytes + w->len
+						 : make_room(w, len);
+}
+
+void writer_uleb(struct writer *w, uint64_t v)
+{
+	uint8_t *to = room(w, MAX_LEB);
+	size_t n = 0;
+
+	if (to == NULL)
+		return;
+	for (; v >= 0x80; v >>= 7)
+		to[n++] = (uint8_t)(v | 0x80);
+	to[n++] = (uint8_t)v;
+	w->len += n;
+}
+
+void writer_sleb(struct writer *w, int64_t v)
+{
+	uint8_t *to = room(w, MAX_LEB);
+	size_t n = 0;
+
+	if (to == NULL)
+		return;
+	for (; v < -64 || v > 63; v >>= 7)
+		to[n++] = (uint8_t)(v & 0x7f) | 0x80;
+	to[n++] = (uint8_t)(v & 0x7f);
+	w->len += n;
+}
+
 void writer_bytes(struct writer *w, const void *bytes, size_t len)
 {
 	uint8_t *to;
@@ -165,13 +156,15 @@ void writer_zero(struct writer *w, size_t len)
 	w->len += len;
 }
 
-static void put_number(struct writer *w, uint64_t v, size_t len)
+static inline void put_number(struct writer *w, uint64_t v, size_t len)
 {
-	uint8_t bytes[8];
+	uint8_t *to = room(w, len);
 
-	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(v >> (8 * i));
-	writer_bytes(w, bytes, len);
+	if (to == NULL)
+		return;
+	v = htole64(v);
+	memcpy(to, &v, len);
+	w->len += len;
 }
 
 void writer_u8(struct writer *w, uint8_t v)

@@ -1,12 +1,15 @@
-/* The only place where binary input is indexed. A reader is sticky: the first
- * read past the end marks it bad and every later read returns 0, so a decoder
- * reads as its format does and asks once, at the end. Little-endian. */
+/* The only place, with bytes.c, where binary input is indexed. A reader is
+ * sticky: the first read past the end marks it bad and every later read returns
+ * 0, so a decoder reads as its format does and asks once, at the end.
+ * Little-endian. */
 #ifndef EPITAPH_REPORT_BYTES_H
 #define EPITAPH_REPORT_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "error.h"
 
@@ -26,17 +29,111 @@ void reader_init(struct reader *r, const void *bytes, size_t len);
  * reader is empty and bad. */
 struct reader reader_at(struct reader *from, uint64_t offset, uint64_t len);
 
-uint8_t reader_u8(struct reader *r);
-uint16_t reader_u16(struct reader *r);
-uint32_t reader_u32(struct reader *r);
-uint64_t reader_u64(struct reader *r);
+static inline size_t reader_left(const struct reader *r)
+{
+	return r->bad ? 0 : r->len - r->pos;
+}
 
 /* The next LEN bytes, still in the buffer; NULL (and bad) if there are fewer.
  * Valid as long as the buffer is. */
-const uint8_t *reader_take(struct reader *r, size_t len);
+static inline const uint8_t *reader_take(struct reader *r, size_t len)
+{
+	const uint8_t *at;
 
-void reader_skip(struct reader *r, size_t len);
-size_t reader_left(const struct reader *r);
+	if (len > reader_left(r)) {
+		r->bad = true;
+		return NULL;
+	}
+	if (r->bad || r->bytes == NULL)
+		return NULL;
+	at = r->bytes + r->pos;
+	r->pos += len;
+	return at;
+}
+
+static inline void reader_skip(struct reader *r, size_t len)
+{
+	reader_take(r, len);
+}
+
+/* The next one, two, four or eight bytes as a number; 0 where there are
+ * fewer. */
+static inline uint8_t reader_u8(struct reader *r)
+{
+	const uint8_t *at = reader_take(r, 1);
+
+	return at ? *at : 0;
+}
+
+static inline uint16_t reader_u16(struct reader *r)
+{
+	const uint8_t *at = reader_take(r, sizeof(uint16_t));
+	uint16_t v = 0;
+
+	if (at)
+		memcpy(&v, at, sizeof(v));
+	return le16toh(v);
+}
+
+static inline uint32_t reader_u32(struct reader *r)
+{
+	const uint8_t *at = reader_take(r, sizeof(uint32_t));
+	uint32_t v = 0;
+
+	if (at)
+		memcpy(&v, at, sizeof(v));
+	return le32toh(v);
+}
+
+static inline uint64_t reader_u64(struct reader *r)
+{
+	const uint8_t *at = reader_take(r, sizeof(uint64_t));
+	uint64_t v = 0;
+
+	if (at)
+		memcpy(&v, at, sizeof(v));
+	return le64toh(v);
+}
+
+/* The next LEB128 number; bad where it has no end within ten bytes. */
+static inline uint64_t reader_uleb(struct reader *r)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 70; shift += 7) {
+		uint8_t byte = reader_u8(r);
+
+		if (shift < 64)
+			value |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return value;
+	}
+	r->bad = true;
+	return 0;
+}
+
+static inline int64_t reader_sleb(struct reader *r)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 70; shift += 7) {
+		uint8_t byte = reader_u8(r);
+
+		if (shift < 64)
+			value |= (uint64_t)(byte & 0x7f) << shift;
+		if (byte & 0x80)
+			continue;
+		if (byte & 0x40 && shift + 7 < 64)
+			value |= ~(uint64_t)0 << (shift + 7);
+		return (int64_t)value;
+	}
+	r->bad = true;
+	return 0;
+}
+
+/* The NUL-terminated text that is next, in the buffer; NULL (and bad) where
+ * it has no end. */
+const char *reader_text(struct reader *r);
 
 /* A u32 count of things at least ITEM_SIZE bytes each: no more than MAX, and
  * no more than the bytes left could hold; otherwise 0, and bad. */
@@ -58,6 +155,9 @@ void writer_u8(struct writer *w, uint8_t v);
 void writer_u16(struct writer *w, uint16_t v);
 void writer_u32(struct writer *w, uint32_t v);
 void writer_u64(struct writer *w, uint64_t v);
+/* LEB128. */
+void writer_uleb(struct writer *w, uint64_t v);
+void writer_sleb(struct writer *w, int64_t v);
 void writer_bytes(struct writer *w, const void *bytes, size_t len);
 void writer_zero(struct writer *w, size_t len);
 /* Pad with zeros to a multiple of ALIGNMENT and return the offset there. */

@@ -63,41 +63,6 @@ uint64_t reader_encoded(struct reader *r, uint8_t encoding, uint64_t field,
 	}
 }
 
-uint64_t reader_uleb(struct reader *r)
-{
-	uint64_t value = 0;
-
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		uint8_t byte = reader_u8(r);
-
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80))
-			return value;
-	}
-	r->bad = true;
-	return 0;
-}
-
-int64_t reader_sleb(struct reader *r)
-{
-	uint64_t value = 0;
-
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		uint8_t byte = reader_u8(r);
-
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte & 0x80)
-			continue;
-		if (byte & 0x40 && shift + 7 < 64)
-			value |= ~(uint64_t)0 << (shift + 7);
-		return (int64_t)value;
-	}
-	r->bad = true;
-	return 0;
-}
-
 bool entry_head(struct reader *r, uint64_t at, bool is_debug_frame,
 		struct entry_head *head_out)
 {

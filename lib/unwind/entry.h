@@ -32,9 +32,6 @@ size_t encoded_size(uint8_t encoding);
 uint64_t reader_encoded(struct reader *r, uint8_t encoding, uint64_t field,
 			uint64_t datarel);
 
-uint64_t reader_uleb(struct reader *r);
-int64_t reader_sleb(struct reader *r);
-
 /* The head of an entry: how long it is and what it belongs to. */
 struct entry_head {
 	uint64_t size;    /* with its length field; 0: the terminator */

@@ -1,0 +1,19 @@
+/* Arrays that grow, and sorting that keeps the order of equals. */
+#ifndef EPITAPH_SYMBOLIZER_ARRAY_H
+#define EPITAPH_SYMBOLIZER_ARRAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for one more than LEN items of SIZE bytes in ARRAY, which has room for
+ * *CAP and doubles: the array, perhaps moved. NULL without memory; then it is
+ * as it was. */
+void *array_grow(void *array, size_t len, size_t *cap, size_t size);
+
+/* Sort N items of SIZE bytes by merging the runs that are in order already, as
+ * tables of addresses mostly are. False without memory; then they are in some
+ * order. */
+bool array_sort(void *items, size_t n, size_t size,
+		int (*compare)(const void *left, const void *right));
+
+#endif

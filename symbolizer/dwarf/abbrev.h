@@ -1,0 +1,70 @@
+/* Abbreviations: which attributes a DIE has, and in which form. Their sizes are
+ * summed up beforehand, so that most DIEs are passed over by one addition.
+ * DWARF 5 section 7.5.3. Process: one that can be lost. */
+#ifndef EPITAPH_DWARF_ABBREV_H
+#define EPITAPH_DWARF_ABBREV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../lib/report/bytes.h"
+
+/* What the size of a form depends on; equal for all units that share a
+ * table, or they do not share it. */
+struct sizes {
+	uint16_t version;
+	uint8_t offset;  /* bytes: 4, or 8 in 64-bit DWARF */
+	uint8_t address; /* bytes: 8, as this is of 64-bit machines */
+};
+
+struct abbrev_attr {
+	uint16_t name; /* DW_AT_* */
+	uint16_t form; /* DW_FORM_* */
+	int16_t size;  /* abbrev_form_size() of that */
+};
+
+struct abbrev {
+	uint64_t code;
+	uint16_t tag; /* DW_TAG_*; 0: none, of what lies behind the last */
+	uint16_t nattrs;
+	uint32_t first; /* of its attributes */
+	int32_t fixed;  /* bytes of all of them; -1: they vary */
+	int32_t sibling; /* where DW_AT_sibling is, a four-byte reference
+	                  * within the unit; -1: there is none */
+	bool has_children;
+};
+
+struct abbrevs {
+	uint64_t offset; /* in .debug_abbrev */
+	struct sizes sizes;
+	struct abbrev *list;
+	size_t len;
+	struct abbrev_attr *attrs;
+	int64_t *implicit; /* of DW_FORM_implicit_const; as many as attrs */
+	bool is_dense; /* list[i] has code i + 1, as all compilers do */
+};
+
+enum {
+	ABBREV_MAX = 1 << 20,      /* of one table */
+	ABBREV_MAX_ATTRS = 1 << 22, /* of one table */
+};
+
+/* Bytes of a value in FORM, -1 where that varies or is not known. */
+int abbrev_form_size(const struct sizes *sizes, uint16_t form);
+
+/* Read the table at OFFSET of SECTION; as far as it makes sense. False without
+ * memory. */
+bool abbrevs_read(struct reader *section, uint64_t offset,
+		  const struct sizes *sizes, struct abbrevs *out);
+void abbrevs_fini(struct abbrevs *abbrevs);
+
+/* True where any table of SECTION has a reference that leaves its unit, from a
+ * function to what it is an instance of. */
+bool abbrevs_leave_unit(struct reader section);
+
+/* The one with CODE, or NULL. */
+const struct abbrev *abbrevs_find(const struct abbrevs *abbrevs,
+				  uint64_t code);
+
+#endif

@@ -1,0 +1,392 @@
+/* The functions of one unit and what was inlined into them. Runs in the process
+ * that can be lost; DIEs may be anybody's, so depth and number are bounded, and
+ * none is read twice. */
+#include "tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dwarf.h>
+
+#include "../array.h"
+
+enum {
+	MAX_SCOPES = 16 << 20,
+	MAX_ORIGINS = 16, /* as libdw follows */
+	MAX_NAME = 16384, /* bytes of a qualified one */
+};
+
+/* What a DIE is in. */
+struct place {
+	uint32_t parent;  /* scope */
+	uint32_t context;
+};
+
+struct walk {
+	struct unit *unit;
+	struct tree *tree;
+	struct reader r;
+	struct place places[TREE_MAX_DEPTH];
+	unsigned depth;
+	uint32_t scope; /* that spans are added to */
+	bool has_spans, is_function;
+};
+
+static bool add_span(void *context, uint64_t low, uint64_t high)
+{
+	struct walk *walk = context;
+	struct tree *tree = walk->tree;
+	struct span **array = walk->is_function ? &tree->functions
+						: &tree->inlines;
+	size_t *len = walk->is_function ? &tree->nfunctions : &tree->ninlines;
+	size_t *cap = walk->is_function ? &tree->functions_cap
+					: &tree->inlines_cap;
+	struct span *more = array_grow(*array, *len, cap, sizeof(*more));
+
+	if (!more) {
+		tree->is_partial = true;
+		return false;
+	}
+	*array = more;
+	more[(*len)++] = (struct span){ low, high, walk->scope };
+	walk->has_spans = true;
+	return true;
+}
+
+static uint32_t number_of(const struct attr *attr)
+{
+	uint64_t value;
+
+	return unit_number(attr, &value) && value <= UINT32_MAX
+		       ? (uint32_t)value : 0;
+}
+
+/* DIE, at OFFSET, with code of its own: its scope, or TREE_NONE. */
+static uint32_t add_scope(struct walk *walk, uint64_t offset,
+			  const struct die *die, uint32_t parent)
+{
+	struct tree *tree = walk->tree;
+	struct scope *scopes = tree->nscopes < MAX_SCOPES
+		? array_grow(tree->scopes, tree->nscopes, &tree->scopes_cap,
+		       sizeof(*scopes))
+		: NULL;
+	struct die_ref origin = { NULL, 0 };
+
+	if (!scopes) {
+		tree->is_partial = true;
+		return TREE_NONE;
+	}
+	tree->scopes = scopes;
+	walk->scope = (uint32_t)tree->nscopes;
+	walk->has_spans = false;
+	walk->is_function = parent == TREE_NONE;
+	unit_ranges(walk->unit, die, add_span, walk);
+	if (!walk->has_spans)
+		return TREE_NONE;
+	unit_reference(walk->unit, &die->origin, &origin);
+	scopes[tree->nscopes++] = (struct scope){
+		.die = offset,
+		.origin = origin.file == walk->unit->file &&
+			  origin.offset > walk->unit->offset &&
+			  origin.offset < walk->unit->end ? origin.offset : 0,
+		.parent = parent,
+		.call_file = number_of(&die->call_file),
+		.call_line = number_of(&die->call_line),
+	};
+	return walk->scope;
+}
+
+static uint32_t add_context(struct walk *walk, uint64_t offset, uint16_t tag)
+{
+	struct tree *tree = walk->tree;
+	struct context *more = array_grow(tree->contexts, tree->ncontexts,
+				    &tree->contexts_cap, sizeof(*more));
+
+	if (!more)
+		return TREE_NONE;
+	tree->contexts = more;
+	more[tree->ncontexts] = (struct context){
+		offset, walk->places[walk->depth].context, tag,
+	};
+	return (uint32_t)tree->ncontexts++;
+}
+
+/* Remember where the function at OFFSET is declared, if that says anything. */
+static void add_declaration(struct walk *walk, uint64_t offset)
+{
+	struct tree *tree = walk->tree;
+	uint32_t context = walk->places[walk->depth].context;
+	struct declaration *more;
+
+	if (context == TREE_NONE)
+		return;
+	more = array_grow(tree->declarations, tree->ndeclarations,
+		    &tree->declarations_cap, sizeof(*more));
+	if (!more)
+		return;
+	tree->declarations = more;
+	more[tree->ndeclarations++] = (struct declaration){ offset, context };
+}
+
+/* Children follow, in PLACE. */
+static bool descend(struct walk *walk, struct place place)
+{
+	if (walk->depth + 1 == TREE_MAX_DEPTH)
+		return false;
+	walk->places[++walk->depth] = place;
+	return true;
+}
+
+/* Pass over the children of the DIE whose attributes were just read. */
+static bool skip_children(struct walk *walk)
+{
+	unsigned depth = 1;
+
+	while (depth > 0) {
+		uint64_t code = reader_uleb(&walk->r);
+		const struct abbrev *abbrev;
+
+		if (code == 0) {
+			depth--;
+			if (walk->r.bad)
+				return false;
+			continue;
+		}
+		abbrev = abbrevs_find(&walk->unit->abbrevs, code);
+		if (!abbrev)
+			return false;
+		unit_skip_die(walk->unit, &walk->r, abbrev);
+		depth += abbrev->has_children;
+	}
+	return true;
+}
+
+/* To the DIE behind this one's children, where it says where that is. R is at
+ * its attributes. */
+static bool jump_to_sibling(struct walk *walk, const struct abbrev *abbrev)
+{
+	struct reader at = walk->r;
+	uint64_t to;
+
+	reader_skip(&at, (size_t)abbrev->sibling);
+	to = walk->unit->offset + reader_u32(&at);
+	if (at.bad || to < at.pos || to > walk->r.len)
+		return false;
+	walk->r.pos = (size_t)to;
+	return true;
+}
+
+static bool pass_over(struct walk *walk, const struct abbrev *abbrev)
+{
+	if (abbrev->has_children && abbrev->sibling >= 0)
+		return jump_to_sibling(walk, abbrev);
+	unit_skip_die(walk->unit, &walk->r, abbrev);
+	return !abbrev->has_children || skip_children(walk);
+}
+
+/* A function or an inlined call with code opens a scope; without, it is a
+ * declaration, and nothing in it has code either, but for functions that are
+ * nested in it. */
+static bool visit_function(struct walk *walk, uint64_t offset,
+			   const struct abbrev *abbrev)
+{
+	bool is_inline = abbrev->tag == DW_TAG_inlined_subroutine;
+	struct place place = walk->places[walk->depth];
+	struct die die;
+
+	if (is_inline && place.parent == TREE_NONE)
+		return pass_over(walk, abbrev);
+	unit_read_die(walk->unit, &walk->r, abbrev, &die);
+	if (walk->r.bad)
+		return false;
+	if (!is_inline) {
+		add_declaration(walk, offset);
+		if (abbrev->has_children)
+			place.context = add_context(walk, offset, abbrev->tag);
+	}
+	place.parent = add_scope(walk, offset, &die,
+				 is_inline ? place.parent : TREE_NONE);
+	if (!abbrev->has_children)
+		return true;
+	if (is_inline && place.parent == TREE_NONE)
+		return skip_children(walk);
+	return descend(walk, place);
+}
+
+static bool visit(struct walk *walk, uint64_t offset,
+		  const struct abbrev *abbrev)
+{
+	struct place place = walk->places[walk->depth];
+
+	switch (abbrev->tag) {
+	case DW_TAG_subprogram:
+	case DW_TAG_inlined_subroutine:
+		return visit_function(walk, offset, abbrev);
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+	case DW_TAG_class_type:
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_interface_type:
+	case DW_TAG_enumeration_type: /* Rust puts functions into types */
+		if (!abbrev->has_children)
+			break;
+		unit_skip_die(walk->unit, &walk->r, abbrev);
+		place.context = add_context(walk, offset, abbrev->tag);
+		return descend(walk, place);
+	case DW_TAG_compile_unit:
+	case DW_TAG_partial_unit:
+	case DW_TAG_skeleton_unit:
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+	case DW_TAG_with_stmt:
+	case DW_TAG_common_block:
+		unit_skip_die(walk->unit, &walk->r, abbrev);
+		return !abbrev->has_children || descend(walk, place);
+	}
+	return pass_over(walk, abbrev);
+}
+
+static void walk_dies(struct walk *walk)
+{
+	while (reader_left(&walk->r) > 0) {
+		uint64_t offset = walk->r.pos;
+		uint64_t code = reader_uleb(&walk->r);
+		const struct abbrev *abbrev;
+
+		if (code == 0) {
+			if (walk->depth == 0)
+				return;
+			walk->depth--;
+			continue;
+		}
+		abbrev = abbrevs_find(&walk->unit->abbrevs, code);
+		if (!abbrev || !visit(walk, offset, abbrev)) {
+			walk->tree->is_partial = true;
+			return;
+		}
+	}
+}
+
+const struct tree *tree_of(struct unit *unit)
+{
+	struct walk walk = {
+		.unit = unit,
+		.places = { { TREE_NONE, TREE_NONE } },
+	};
+
+	if (unit->tree)
+		return unit->tree;
+	walk.tree = calloc(1, sizeof(*walk.tree));
+	if (!walk.tree)
+		return NULL;
+	walk.r = unit_dies(unit);
+	walk_dies(&walk);
+	unit->tree = walk.tree;
+	return walk.tree;
+}
+
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	free(tree->scopes);
+	free(tree->functions);
+	free(tree->inlines);
+	free(tree->contexts);
+	free(tree->declarations);
+	free(tree);
+}
+
+/* Names */
+
+static uint32_t context_of(const struct tree *tree, uint64_t die)
+{
+	size_t low = 0, high = tree->ndeclarations;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (tree->declarations[middle].die < die)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == tree->ndeclarations || tree->declarations[low].die != die)
+		return TREE_NONE;
+	return tree->declarations[low].context;
+}
+
+/* What CONTEXT is called in a qualified name. */
+static const char *context_name(struct unit *unit,
+				const struct context *context)
+{
+	const char *name;
+	struct die die;
+
+	if (!unit_die(unit, context->die, &die))
+		return "{unnamed}";
+	name = unit_string(unit, &die.name);
+	if (name && strncmp(name, "<lambda", 7) == 0)
+		return "{lambda}";
+	if (name)
+		return name;
+	return context->tag == DW_TAG_namespace ? "(anonymous namespace)"
+						: "{unnamed}";
+}
+
+/* NAME, declared by the function at DIE of UNIT, with the namespaces and types
+ * around it. */
+static char *qualify(struct unit *unit, uint64_t die, const char *name)
+{
+	const struct tree *tree = tree_of(unit);
+	uint32_t at = tree ? context_of(tree, die) : TREE_NONE;
+	char *text = strndup(name, MAX_NAME), *more;
+	bool is_worth = false;
+
+	for (int i = 0; text && at != TREE_NONE && i < TREE_MAX_DEPTH; i++) {
+		const struct context *context = &tree->contexts[at];
+
+		if (asprintf(&more, "%s::%s", context_name(unit, context),
+			     text) < 0)
+			more = NULL;
+		free(text);
+		text = more;
+		/* C's nested functions need no telling apart. */
+		is_worth |= context->tag != DW_TAG_subprogram;
+		at = context->parent;
+	}
+	if (is_worth)
+		return text;
+	free(text);
+	return strndup(name, MAX_NAME);
+}
+
+void tree_name(struct die_ref ref, struct function_name *out)
+{
+	struct unit *unit = NULL;
+	const char *name = NULL;
+
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < MAX_ORIGINS; i++) {
+		struct unit *at = dwarf_file_unit(ref.file, ref.offset);
+		struct die_ref next;
+		struct die die;
+
+		if (!at || !unit_die(at, ref.offset, &die))
+			break;
+		unit = at;
+		if (!out->linkage)
+			out->linkage = unit_string(at, &die.linkage);
+		if (!name)
+			name = unit_string(at, &die.name);
+		if (!unit_reference(at, &die.origin, &next) &&
+		    !unit_reference(at, &die.specification, &next))
+			break;
+		ref = next;
+	}
+	if (!out->linkage && name)
+		out->qualified = qualify(unit, ref.offset, name);
+}

@@ -1,0 +1,129 @@
+/* The units of one file's DWARF, and what the attributes of their DIEs say.
+ * DWARF 2 to 5, GNU's split units and dwz's references before DWARF 5 had its
+ * own. Process: one that can be lost. */
+#ifndef EPITAPH_DWARF_UNIT_H
+#define EPITAPH_DWARF_UNIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abbrev.h"
+#include "sections.h"
+
+struct tree;
+
+struct dwarf_file {
+	struct sections *sections;
+	struct reader abbrev, line, str, line_str, ranges, rnglists, addr,
+		str_offsets;
+	struct dwarf_file *alt; /* dwz's common file, or NULL */
+	struct unit **units;    /* by offset */
+	size_t nunits, units_cap;
+	uint64_t next;          /* where the unit behind the last begins */
+	bool keeps_all;         /* its functions refer to other units */
+	bool is_split;          /* a .dwo */
+};
+
+struct unit {
+	struct dwarf_file *file;
+	uint64_t offset, end; /* in .debug_info */
+	uint64_t dies;        /* where its first DIE is */
+	uint8_t type;         /* DW_UT_* */
+	struct sizes sizes;
+	uint64_t abbrev_offset;
+	struct abbrevs abbrevs; /* of list NULL: not read, or given back */
+	struct tree *tree;      /* tree.h; NULL: not walked, or given back */
+
+	/* What its own DIE says. */
+	uint16_t tag;
+	const char *name, *comp_dir;
+	const char *dwo_name;    /* of the split unit that it stands for */
+	uint64_t dwo_id;
+	bool has_dwo_id, has_lines, has_code;
+	uint64_t line_offset;
+	uint64_t base;           /* DW_AT_low_pc */
+	uint64_t str_offsets_base, addr_base, rnglists_base, ranges_base;
+
+	/* A split unit has its addresses where its skeleton is, or itself. */
+	const struct unit *skeleton;
+};
+
+enum { DWARF_MAX_UNITS = 1 << 20 };
+
+/* An attribute as it stands in a DIE. */
+struct attr {
+	uint16_t form;  /* 0: the DIE has no such attribute */
+	uint64_t value; /* number, offset, index; of a block its length */
+	const uint8_t *bytes; /* of a block or string */
+};
+
+/* A place in a file's .debug_info. */
+struct die_ref {
+	struct dwarf_file *file;
+	uint64_t offset;
+};
+
+/* The attributes that functions, and what is around them, are known by. */
+struct die {
+	const struct abbrev *abbrev;
+	struct attr name, linkage, low, high, ranges, origin, specification,
+		call_file, call_line;
+};
+
+/* SPLIT: FILE is a .dwo. FILE, and ALT, must outlive it. NULL where there is no
+ * DWARF. */
+struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
+				   struct dwarf_file *alt);
+void dwarf_file_close(struct dwarf_file *file);
+
+/* The next unit of FILE, read as far as its own DIE, or NULL behind the last.
+ * It stays as long as FILE does. */
+struct unit *dwarf_file_next(struct dwarf_file *file);
+
+/* The unit that holds OFFSET; reads units up to there. NULL if none does. */
+struct unit *dwarf_file_unit(struct dwarf_file *file, uint64_t offset);
+
+/* UNIT is done with: give back its memory, unless FILE keeps all. */
+void unit_release(struct unit *unit);
+
+/* UNIT's DIEs, for a reader that stands at its first; empty where they cannot
+ * be read. */
+struct reader unit_dies(struct unit *unit);
+
+/* The attributes that R is at, of a DIE that ABBREV is of. */
+void unit_read_die(const struct unit *unit, struct reader *r,
+		   const struct abbrev *abbrev, struct die *out);
+/* Passes over them. */
+void unit_skip_die(const struct unit *unit, struct reader *r,
+		   const struct abbrev *abbrev);
+
+/* Read the DIE at OFFSET. False where there is none that makes sense. */
+bool unit_die(struct unit *unit, uint64_t offset, struct die *out);
+
+/* The next attribute of R as FORM has it; IMPLICIT is the abbreviation's own
+ * value. R goes bad where the form is not known. */
+void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
+	       int64_t implicit, struct attr *out);
+
+/* What an attribute stands for; false, or NULL, where it stands for nothing of
+ * that kind. Texts are the file's. */
+const char *unit_string(const struct unit *unit, const struct attr *attr);
+bool unit_address(const struct unit *unit, const struct attr *attr,
+		  uint64_t *out);
+bool unit_number(const struct attr *attr, uint64_t *out);
+bool unit_reference(const struct unit *unit, const struct attr *attr,
+		    struct die_ref *out);
+
+/* Called for each range of addresses; false ends it. */
+typedef bool unit_range(void *context, uint64_t low, uint64_t high);
+
+/* The ranges of DIE, those left out that a linker has dropped. */
+void unit_ranges(const struct unit *unit, const struct die *die,
+		 unit_range *each, void *context);
+
+/* True where nothing is at LOW and HIGH: linkers leave what they dropped at 0,
+ * or at the top of the address space. */
+bool dwarf_is_tombstone(uint64_t low, uint64_t high);
+
+#endif

@@ -1,0 +1,440 @@
+/* From DWARF to rows. Runs in the process that can be lost; trusts nothing.
+ *
+ * The edges of all ranges of a unit's functions and inlined calls cut its code
+ * into cells. Each function is painted over its cells, and then what was
+ * inlined over what it was inlined into, and over nothing else: parents come
+ * first, so a cell ends up with the innermost. With the rows of the line table,
+ * which are merged in, that makes one list for the unit, in order. */
+#include "from_dwarf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <dwarf.h>
+
+#include "../array.h"
+#include "../dwarf/lines.h"
+#include "../dwarf/split.h"
+#include "../dwarf/tree.h"
+
+enum {
+	MAX_ROWS_BACK = 256, /* to a line that has a number */
+	CELLS_PER_EDGE = 256, /* painted, of all ranges, on average: deeper
+	                       * than anything that was ever inlined */
+	RADIX_BITS = 8,
+	RADIX = 1 << RADIX_BITS,
+};
+
+struct work {
+	struct build *build;
+	struct unit *unit;
+	const struct tree *tree;
+	struct lines lines;   /* rows */
+	struct lines callers; /* files of call sites; of a split unit others */
+	bool has_callers;
+
+	uint64_t *edges, *scratch; /* of cells: cell i is [edges[i],
+	                            * edges[i + 1]) */
+	size_t nedges, edges_cap;
+	uint32_t *cells;      /* scope of each, TREE_NONE: none */
+
+	uint32_t *scopes;     /* number in the build; 0: not told yet */
+	size_t scopes_cap;
+	uint32_t *files;      /* the same, of the lines' files */
+	size_t nfiles, files_cap;
+
+	uint64_t *origins;    /* functions that were named, by DIE */
+	uint32_t *functions;  /* their numbers */
+	size_t norigins;      /* places for them, a power of two */
+
+	struct build_row row; /* to be told; len 0: none */
+};
+
+/* Cells */
+
+/* Sort N addresses at VALUES: a byte a pass, but for bytes that are the same in
+ * all. */
+static void sort_addresses(uint64_t *values, uint64_t *scratch, size_t n)
+{
+	uint64_t all = UINT64_MAX, any = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		all &= values[i];
+		any |= values[i];
+	}
+	for (unsigned shift = 0; shift < 64; shift += RADIX_BITS) {
+		size_t starts[RADIX] = { 0 }, at = 0;
+
+		if (((all ^ any) >> shift & (RADIX - 1)) == 0)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			starts[values[i] >> shift & (RADIX - 1)]++;
+		for (size_t i = 0; i < RADIX; i++) {
+			size_t len = starts[i];
+
+			starts[i] = at;
+			at += len;
+		}
+		for (size_t i = 0; i < n; i++)
+			scratch[starts[values[i] >> shift & (RADIX - 1)]++] =
+				values[i];
+		memcpy(values, scratch, n * sizeof(*values));
+	}
+}
+
+static size_t add_edges(uint64_t *edges, const struct span *spans, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		*edges++ = spans[i].low;
+		*edges++ = spans[i].high;
+	}
+	return 2 * n;
+}
+
+static bool make_cells(struct work *work)
+{
+	const struct tree *tree = work->tree;
+	size_t n = 2 * (tree->nfunctions + tree->ninlines), kept = 0;
+
+	if (n + 1 > work->edges_cap) {
+		free(work->edges);
+		free(work->scratch);
+		free(work->cells);
+		work->edges_cap = 2 * n + 1;
+		work->edges = malloc(work->edges_cap * sizeof(uint64_t));
+		work->scratch = malloc(work->edges_cap * sizeof(uint64_t));
+		work->cells = malloc(work->edges_cap * sizeof(uint32_t));
+	}
+	work->nedges = 0;
+	if (!work->edges || !work->scratch || !work->cells) {
+		work->edges_cap = 0;
+		return false;
+	}
+	n = add_edges(work->edges, tree->functions, tree->nfunctions);
+	n += add_edges(work->edges + n, tree->inlines, tree->ninlines);
+	sort_addresses(work->edges, work->scratch, n);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || work->edges[i] != work->edges[kept - 1])
+			work->edges[kept++] = work->edges[i];
+	work->nedges = kept;
+	for (size_t i = 0; i < kept; i++)
+		work->cells[i] = TREE_NONE;
+	return true;
+}
+
+/* The cell that begins at EDGE, which is one, or whose middle it is. */
+static size_t cell_at(const struct work *work, uint64_t edge)
+{
+	size_t low = 0, high = work->nedges;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (work->edges[middle] <= edge)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low - 1;
+}
+
+/* Wide ones first, since one may be nested in another; of two that are the same
+ * the first counts, so it comes last. */
+static int by_width(const void *left, const void *right)
+{
+	const struct span *a = left, *b = right;
+	uint64_t a_width = a->high - a->low, b_width = b->high - b->low;
+
+	if (a_width != b_width)
+		return a_width > b_width ? -1 : 1;
+	return a->scope > b->scope ? -1 : a->scope < b->scope;
+}
+
+static void paint_functions(struct work *work, const struct span *spans)
+{
+	for (size_t i = 0; i < work->tree->nfunctions; i++)
+		for (size_t at = cell_at(work, spans[i].low);
+		     work->edges[at] < spans[i].high; at++)
+			work->cells[at] = spans[i].scope;
+}
+
+static void paint(struct work *work)
+{
+	const struct tree *tree = work->tree;
+	size_t left = work->nedges * CELLS_PER_EDGE;
+	struct span *spans = malloc((tree->nfunctions + 1) * sizeof(*spans));
+
+	if (!spans || tree->nfunctions == 0) {
+		free(spans);
+		return;
+	}
+	memcpy(spans, tree->functions, tree->nfunctions * sizeof(*spans));
+	if (array_sort(spans, tree->nfunctions, sizeof(*spans), by_width))
+		paint_functions(work, spans);
+	free(spans);
+	for (size_t i = 0; i < tree->ninlines; i++) {
+		const struct span *span = &tree->inlines[i];
+		uint32_t parent = tree->scopes[span->scope].parent;
+
+		for (size_t at = cell_at(work, span->low);
+		     work->edges[at] < span->high; at++) {
+			if (left-- == 0)
+				return;
+			if (work->cells[at] == parent)
+				work->cells[at] = span->scope;
+		}
+	}
+}
+
+/* Names */
+
+static uint32_t name_function(struct work *work, uint64_t die)
+{
+	struct function_name name;
+	uint32_t number = 0;
+
+	tree_name((struct die_ref){ work->unit->file, die }, &name);
+	if (name.linkage)
+		number = build_function(work->build, name.linkage, true);
+	else if (name.qualified)
+		number = build_function(work->build, name.qualified, false);
+	free(name.qualified);
+	return number;
+}
+
+/* The function of SCOPE; that of calls is named once for all of them. */
+static uint32_t function_of(struct work *work, const struct scope *scope)
+{
+	uint64_t origin = scope->origin;
+	size_t i;
+
+	if (scope->parent == TREE_NONE || origin == 0)
+		return name_function(work, scope->die);
+	i = (size_t)(origin * UINT64_C(0x9e3779b97f4a7c15) >> 32) &
+	    (work->norigins - 1);
+	while (work->origins[i] != 0 && work->origins[i] != origin)
+		i = (i + 1) & (work->norigins - 1);
+	if (work->origins[i] == 0) {
+		work->functions[i] = name_function(work, origin);
+		work->origins[i] = origin;
+	}
+	return work->functions[i];
+}
+
+static uint32_t file_of(struct work *work, const struct lines *lines,
+			uint64_t index)
+{
+	char path[LINES_MAX_PATH];
+
+	return lines_path(lines, index, path, sizeof(path))
+		       ? build_file(work->build, path) : 0;
+}
+
+/* The same, remembered. */
+static uint32_t row_file(struct work *work, uint32_t index)
+{
+	if (index >= work->nfiles)
+		return 0;
+	if (work->files[index] == UINT32_MAX)
+		work->files[index] = file_of(work, &work->lines, index);
+	return work->files[index];
+}
+
+static uint32_t call_file(struct work *work, uint32_t index)
+{
+	if (work->has_callers)
+		return file_of(work, &work->callers, index);
+	return row_file(work, index);
+}
+
+/* The number of scope INDEX; it, and those around it, are told of when code of
+ * theirs is come upon. */
+static uint32_t scope_of(struct work *work, uint32_t index)
+{
+	const struct scope *scope;
+	uint32_t parent = 0;
+
+	if (index == TREE_NONE)
+		return 0;
+	if (work->scopes[index] != 0)
+		return work->scopes[index];
+	scope = &work->tree->scopes[index];
+	if (scope->parent != TREE_NONE)
+		parent = scope_of(work, scope->parent);
+	work->scopes[index] =
+		build_scope(work->build, parent, function_of(work, scope),
+			    parent ? call_file(work, scope->call_file) : 0,
+			    parent ? scope->call_line : 0);
+	return work->scopes[index];
+}
+
+/* Rows */
+
+static void flush(struct work *work)
+{
+	if (work->row.len > 0)
+		build_add(work->build, &work->row);
+	work->row.len = 0;
+}
+
+static void add_row(struct work *work, uint64_t start, uint64_t end,
+		    const struct build_row *what)
+{
+	struct build_row *row = &work->row;
+
+	if (row->len > 0 && row->start + row->len == start &&
+	    row->scope == what->scope && row->file == what->file &&
+	    row->line == what->line && end - row->start <= UINT32_MAX) {
+		row->len = (uint32_t)(end - row->start);
+		return;
+	}
+	flush(work);
+	*row = *what;
+	row->start = start;
+	row->len = end - start <= UINT32_MAX ? (uint32_t)(end - start)
+					     : UINT32_MAX;
+}
+
+static uint32_t scope_at(const struct work *work, uint64_t address)
+{
+	if (work->nedges == 0 || address < work->edges[0])
+		return TREE_NONE;
+	return work->cells[cell_at(work, address)];
+}
+
+/* A compiler gives line 0 to code that is of no line; the best that can be said
+ * then is the nearest row before it, in the same sequence and function, that
+ * has one. */
+static void find_line(struct work *work, size_t index, uint32_t scope,
+		      struct build_row *what)
+{
+	const struct line_row *rows = work->lines.rows;
+
+	what->file = row_file(work, rows[index].file);
+	what->line = rows[index].line;
+	for (size_t i = index; rows[index].line == 0 && i-- > 0 &&
+			       index - i < MAX_ROWS_BACK;) {
+		if (rows[i].file == LINES_END)
+			return;
+		if (rows[i].line == 0 ||
+		    scope_at(work, rows[i].address) != scope)
+			continue;
+		what->file = row_file(work, rows[i].file);
+		what->line = rows[i].line | BUILD_APPROXIMATE;
+		return;
+	}
+}
+
+/* What is between START and END, in CELL and behind NROWS rows. */
+static void tell(struct work *work, uint64_t start, uint64_t end, size_t ncells,
+		 size_t nrows)
+{
+	const struct line_row *rows = work->lines.rows;
+	bool has_line = nrows > 0 && rows[nrows - 1].file != LINES_END;
+	uint32_t scope = ncells > 0 ? work->cells[ncells - 1] : TREE_NONE;
+	struct build_row what = { 0 };
+
+	if (start >= end || (!has_line && scope == TREE_NONE))
+		return;
+	what.scope = scope_of(work, scope);
+	if (has_line)
+		find_line(work, nrows - 1, scope, &what);
+	add_row(work, start, end, &what);
+}
+
+/* Go through cells and rows together. */
+static void merge(struct work *work)
+{
+	const struct lines *lines = &work->lines;
+	size_t cell = 0, row = 0;
+	uint64_t at = 0;
+
+	work->row.len = 0;
+	while (cell < work->nedges || row < lines->nrows) {
+		uint64_t next_cell = cell < work->nedges ? work->edges[cell]
+							 : UINT64_MAX;
+		uint64_t next_row = row < lines->nrows
+					    ? lines->rows[row].address
+					    : UINT64_MAX;
+		uint64_t next = next_cell < next_row ? next_cell : next_row;
+
+		tell(work, at, next, cell, row);
+		at = next;
+		cell += next_cell == next;
+		row += next_row == next;
+	}
+	flush(work);
+}
+
+/* Units */
+
+static bool make_tables(struct work *work)
+{
+	size_t nscopes = work->tree->nscopes, nfiles = work->lines.nfiles;
+	size_t norigins = 64;
+
+	while (norigins < 2 * nscopes)
+		norigins *= 2;
+	free(work->scopes);
+	free(work->files);
+	free(work->origins);
+	free(work->functions);
+	work->norigins = norigins;
+	work->nfiles = nfiles;
+	work->scopes = calloc(nscopes + 1, sizeof(*work->scopes));
+	work->files = malloc((nfiles + 1) * sizeof(*work->files));
+	work->origins = calloc(norigins, sizeof(*work->origins));
+	work->functions = malloc(norigins * sizeof(*work->functions));
+	if (!work->scopes || !work->files || !work->origins ||
+	    !work->functions)
+		return false;
+	memset(work->files, 0xff, nfiles * sizeof(*work->files));
+	return true;
+}
+
+/* UNIT has the lines; what else there is, its split unit may have. */
+static void do_unit(struct work *work, struct unit *unit, const char *path)
+{
+	struct split split;
+	bool is_split = split_open(unit, path, &split);
+
+	work->unit = is_split ? split.unit : unit;
+	work->tree = tree_of(work->unit);
+	lines_read(unit, &work->lines);
+	work->has_callers = is_split && split.unit->has_lines;
+	if (work->has_callers)
+		lines_read(split.unit, &work->callers);
+	if (work->tree && make_cells(work) && make_tables(work)) {
+		paint(work);
+		merge(work);
+	}
+	if (work->has_callers)
+		lines_fini(&work->callers);
+	lines_fini(&work->lines);
+	split_close(&split);
+}
+
+/* The units that were read already come first. */
+static struct unit *next_unit(struct dwarf_file *file, size_t n)
+{
+	return n < file->nunits ? file->units[n] : dwarf_file_next(file);
+}
+
+void from_dwarf(struct dwarf_file *file, const char *path, struct build *build)
+{
+	struct work work = { .build = build };
+	struct unit *unit;
+
+	for (size_t n = 0; (unit = next_unit(file, n)) != NULL; n++) {
+		if (unit->type == DW_UT_compile || unit->type == DW_UT_skeleton)
+			do_unit(&work, unit, path);
+		unit_release(unit);
+	}
+	free(work.edges);
+	free(work.scratch);
+	free(work.cells);
+	free(work.scopes);
+	free(work.files);
+	free(work.origins);
+	free(work.functions);
+}

@@ -1,0 +1,505 @@
+/* Reading an index. Runs anywhere: numbers are held to the sections that they
+ * lie in, and no walk is longer than the levels that are asked for. */
+#include "index.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <isa-l/crc.h>
+
+#include "../../lib/report/bytes.h"
+#include "format.h"
+
+struct index {
+	const uint8_t *bytes;
+	size_t len;
+	bool is_mapped;
+	struct build_id build_id;
+	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
+	uint64_t sums_at;
+	uint64_t *checked; /* a bit per chunk */
+	bool is_damaged;
+};
+
+/* Opening */
+
+static bool read_head(struct index *index)
+{
+	struct reader r;
+	const uint8_t *id;
+	uint32_t id_len;
+
+	reader_init(&r, index->bytes, index->len);
+	if (reader_u64(&r) != INDEX_MAGIC || reader_u32(&r) != INDEX_VERSION)
+		return false;
+	id_len = reader_u32(&r);
+	id = reader_take(&r, MAX_BUILD_ID);
+	if (!id || id_len > MAX_BUILD_ID)
+		return false;
+	index->build_id.len = (uint8_t)id_len;
+	memcpy(index->build_id.bytes, id, id_len);
+	index->sums_at = reader_u64(&r);
+	for (int i = 0; i < INDEX_SECTIONS; i++) {
+		index->at[i] = reader_u64(&r);
+		index->section_len[i] = reader_u64(&r);
+		if (index->at[i] > index->sums_at ||
+		    index->section_len[i] > index->sums_at - index->at[i])
+			return false;
+	}
+	return !r.bad && index->sums_at < index->len;
+}
+
+/* The checksums have one themselves, and there is one for each chunk. */
+static bool check_sums(struct index *index)
+{
+	size_t nchunks = (size_t)(index->sums_at + INDEX_CHUNK - 1) /
+			 INDEX_CHUNK;
+	size_t len = index->len - (size_t)index->sums_at;
+	struct reader r;
+
+	if (len != (nchunks + 1) * sizeof(uint32_t))
+		return false;
+	reader_init(&r, index->bytes + index->sums_at, len);
+	reader_skip(&r, len - sizeof(uint32_t));
+	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + index->sums_at,
+					      len - sizeof(uint32_t)))
+		return false;
+	index->checked = calloc(nchunks / 64 + 1, sizeof(uint64_t));
+	return index->checked != NULL;
+}
+
+static bool check_chunk(struct index *index, size_t chunk)
+{
+	size_t at = chunk * INDEX_CHUNK;
+	size_t len = index->sums_at - at < INDEX_CHUNK
+			     ? (size_t)index->sums_at - at : INDEX_CHUNK;
+	struct reader r;
+
+	reader_init(&r, index->bytes + index->sums_at,
+		    index->len - (size_t)index->sums_at);
+	reader_skip(&r, chunk * sizeof(uint32_t));
+	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + at, len)) {
+		index->is_damaged = true;
+		return false;
+	}
+	index->checked[chunk / 64] |= UINT64_C(1) << chunk % 64;
+	return true;
+}
+
+/* True where the LEN bytes at AT, which lie before the checksums, are as they
+ * were written. */
+static inline bool is_sound(struct index *index, uint64_t at, uint64_t len)
+{
+	if (len == 0)
+		return true;
+	for (size_t i = (size_t)(at / INDEX_CHUNK);
+	     i <= (at + len - 1) / INDEX_CHUNK; i++)
+		if (!(index->checked[i / 64] >> i % 64 & 1) &&
+		    !check_chunk(index, i))
+			return false;
+	return true;
+}
+
+static struct index *open_bytes(const void *bytes, size_t len, bool is_mapped,
+				struct error *err)
+{
+	struct index *index = calloc(1, sizeof(*index));
+
+	if (!index) {
+		fail(err, ERR_NO_MEMORY, "no memory");
+		return NULL;
+	}
+	index->bytes = bytes;
+	index->len = len;
+	if (!read_head(index) || !check_sums(index) ||
+	    !is_sound(index, 0, INDEX_HEAD)) {
+		fail(err, ERR_BAD_DATA, "not an index of version %d",
+		     INDEX_VERSION);
+		free(index->checked);
+		free(index);
+		return NULL;
+	}
+	index->is_mapped = is_mapped;
+	return index;
+}
+
+struct index *index_memory(const void *bytes, size_t len, struct error *err)
+{
+	return open_bytes(bytes, len, false, err);
+}
+
+struct index *index_open(const char *path, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct index *index;
+	struct stat st;
+	void *bytes;
+
+	if (fd < 0) {
+		fail_errno(err, "open");
+		return NULL;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+		close(fd);
+		fail(err, ERR_BAD_DATA, "not an index");
+		return NULL;
+	}
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (bytes == MAP_FAILED) {
+		fail_errno(err, "mmap");
+		return NULL;
+	}
+	/* Without it the kernel maps what lies around each page looked at. */
+	madvise(bytes, (size_t)st.st_size, MADV_RANDOM);
+	index = open_bytes(bytes, (size_t)st.st_size, true, err);
+	if (!index)
+		munmap(bytes, (size_t)st.st_size);
+	return index;
+}
+
+void index_close(struct index *index)
+{
+	if (!index)
+		return;
+	if (index->is_mapped)
+		munmap((void *)index->bytes, index->len);
+	free(index->checked);
+	free(index);
+}
+
+const struct build_id *index_build_id(const struct index *index)
+{
+	return &index->build_id;
+}
+
+bool index_is_damaged(const struct index *index)
+{
+	return index->is_damaged;
+}
+
+/* Reading */
+
+/* The bytes [FROM, TO) of SECTION, TO at most its end; bad where they are not
+ * there, or damaged. */
+static struct reader section_part(struct index *index,
+				  enum index_section section, uint64_t from,
+				  uint64_t to)
+{
+	struct reader r = { .bad = true };
+
+	if (to > index->section_len[section])
+		to = index->section_len[section];
+	if (from > to || !is_sound(index, index->at[section] + from,
+				   to - from))
+		return r;
+	reader_init(&r, index->bytes + index->at[section] + from,
+		    (size_t)(to - from));
+	return r;
+}
+
+/* Item NUMBER of a table of items of SIZE bytes. */
+static struct reader table_item(struct index *index,
+				enum index_section section, uint64_t number,
+				size_t size)
+{
+	uint64_t n = index->section_len[section] / size;
+	struct reader r = { .bad = true };
+
+	if (number >= n)
+		return r;
+	return section_part(index, section, number * size,
+			    (number + 1) * size);
+}
+
+/* Of a table whose items begin with an address, sorted: how many are at or
+ * before ADDRESS. */
+static uint64_t count_until(struct index *index, enum index_section section,
+			    size_t size, uint64_t address)
+{
+	uint64_t low = 0, high = index->section_len[section] / size;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		struct reader r = table_item(index, section, middle, size);
+
+		if (reader_u64(&r) <= address && !r.bad)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* NULL for the empty text, and where there is none. */
+static const char *text_at(struct index *index, uint32_t offset)
+{
+	uint64_t len = index->section_len[INDEX_STRINGS];
+	struct reader r;
+	uint64_t end = offset;
+	const char *text;
+
+	if (offset == 0 || offset >= len)
+		return NULL;
+	do { /* a chunk at a time, to where it ends */
+		end += INDEX_CHUNK - (index->at[INDEX_STRINGS] + end) %
+					     INDEX_CHUNK;
+		r = section_part(index, INDEX_STRINGS, offset, end);
+		text = reader_text(&r);
+	} while (!text && end < len && !index->is_damaged);
+	return text;
+}
+
+static const char *file_path(struct index *index, uint32_t file)
+{
+	struct reader r = table_item(index, INDEX_FILES, file,
+				     sizeof(uint32_t));
+	uint32_t text = reader_u32(&r);
+
+	return file == 0 || r.bad ? NULL : text_at(index, text);
+}
+
+struct row {
+	uint64_t scope;
+	uint64_t file;
+	int64_t line;  /* less the line of the scope's function */
+	bool has_file; /* else it is the function's */
+	bool is_hole, approximate;
+};
+
+static void read_row(struct reader *r, struct row *row)
+{
+	uint8_t control = reader_u8(r);
+	uint8_t scope = control & ROW_SCOPE;
+	int64_t line = control >> ROW_LINE_SHIFT;
+
+	row->is_hole = scope == ROW_HOLE;
+	if (row->is_hole)
+		return;
+	if (scope != ROW_SCOPE_SAME)
+		row->line = 0;
+	if (scope == ROW_SCOPE_NEXT)
+		row->scope++;
+	else if (scope == ROW_SCOPE_DELTA)
+		row->scope += (uint64_t)reader_sleb(r);
+	row->has_file = control & ROW_FILE;
+	if (row->has_file)
+		row->file = reader_uleb(r);
+	row->approximate = control & ROW_APPROXIMATE;
+	row->line = (int64_t)((uint64_t)row->line +
+			      (uint64_t)(line == ROW_LINE_LONG
+						 ? reader_sleb(r)
+						 : line - ROW_LINE_BIAS));
+}
+
+/* The row that ADDRESS is in; false where nothing is known there. */
+static bool find_row(struct index *index, uint64_t address, struct row *out)
+{
+	uint64_t n = count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE,
+				 address);
+	struct row row = { .is_hole = true };
+	uint64_t at, from, to = UINT64_MAX;
+	struct reader r;
+
+	if (n == 0)
+		return false;
+	r = table_item(index, INDEX_STARTS, n - 1, INDEX_STARTS_SIZE);
+	at = reader_u64(&r);
+	from = reader_u32(&r);
+	r = table_item(index, INDEX_STARTS, n, INDEX_STARTS_SIZE);
+	reader_u64(&r);
+	if (!r.bad)
+		to = reader_u32(&r);
+	r = section_part(index, INDEX_ROW_DATA, from, to);
+	do {
+		read_row(&r, &row);
+		if (reader_left(&r) == 0)
+			break;
+		at += reader_uleb(&r);
+	} while (at <= address);
+	*out = row;
+	return !r.bad && !row.is_hole;
+}
+
+struct scope {
+	uint64_t function, parent, call_file;
+	bool has_call_file;
+	int64_t call_line; /* less the line of the caller */
+};
+
+/* Scope NUMBER; false where there is none. */
+static bool read_scope(struct index *index, uint64_t number, struct scope *out)
+{
+	uint64_t block = number / INDEX_SCOPES;
+	struct reader r = table_item(index, INDEX_SCOPE_AT, block,
+				     sizeof(uint32_t));
+	uint64_t from = reader_u32(&r), to = UINT64_MAX;
+
+	if (r.bad)
+		return false;
+	r = table_item(index, INDEX_SCOPE_AT, block + 1, sizeof(uint32_t));
+	if (!r.bad)
+		to = reader_u32(&r);
+	r = section_part(index, INDEX_SCOPE_DATA, from, to);
+	for (uint64_t i = block * INDEX_SCOPES; i <= number; i++) {
+		uint64_t parent;
+
+		out->function = reader_uleb(&r);
+		parent = reader_uleb(&r);
+		out->parent = parent >> 1 <= i ? i - (parent >> 1) : 0;
+		if (parent == 0) {
+			out->parent = 0;
+			continue;
+		}
+		out->has_call_file = parent & 1;
+		if (out->has_call_file)
+			out->call_file = reader_uleb(&r);
+		out->call_line = reader_sleb(&r);
+	}
+	return !r.bad && number != 0 && out->parent < number;
+}
+
+struct function {
+	const char *name;
+	uint32_t file, line;
+	bool is_linkage;
+};
+
+static bool read_function(struct index *index, uint64_t number,
+			  struct function *out)
+{
+	struct reader r = table_item(index, INDEX_FUNCTIONS, number,
+				     INDEX_FUNCTION_SIZE);
+	uint32_t name = reader_u32(&r), file = reader_u32(&r);
+
+	out->line = reader_u32(&r);
+	if (r.bad)
+		return false;
+	out->name = text_at(index, name);
+	out->file = file & FUNCTION_FILE;
+	out->is_linkage = file & FUNCTION_LINKAGE;
+	return true;
+}
+
+static void set_place(struct index *index, struct index_level *level,
+		      const struct function *function, bool has_file,
+		      uint64_t file, int64_t line)
+{
+	uint64_t number = has_file ? file : function->file;
+
+	line = (int64_t)((uint64_t)line + function->line);
+	if (number <= UINT32_MAX)
+		level->file = file_path(index, (uint32_t)number);
+	if (line > 0 && line <= INT32_MAX)
+		level->line = (uint32_t)line;
+}
+
+size_t index_levels(struct index *index, uint64_t address,
+		    struct index_level *levels, size_t max)
+{
+	struct function function = { 0 };
+	struct row row;
+	bool has_file;
+	uint64_t file, scope;
+	int64_t line;
+	size_t n = 0;
+
+	if (max == 0 || !find_row(index, address, &row))
+		return 0;
+	has_file = row.has_file;
+	file = row.file;
+	line = row.line;
+	memset(&levels[0], 0, sizeof(levels[0]));
+	if (row.scope == 0) {
+		set_place(index, &levels[0], &function, has_file, file, line);
+		levels[0].approximate = row.approximate;
+		return 1;
+	}
+	scope = row.scope;
+	while (scope != 0 && n < max) {
+		struct index_level *level = &levels[n++];
+		struct scope found = { 0 };
+
+		memset(level, 0, sizeof(*level));
+		if (!read_scope(index, scope, &found) ||
+		    !read_function(index, found.function, &function))
+			break;
+		level->function = function.name;
+		level->is_linkage = function.is_linkage;
+		set_place(index, level, &function, has_file, file, line);
+		has_file = found.has_call_file;
+		file = found.call_file;
+		line = found.call_line;
+		scope = found.parent;
+	}
+	levels[0].approximate = row.approximate;
+	return n;
+}
+
+/* Symbols */
+
+struct found_symbol {
+	uint64_t start, end, reach;
+	uint32_t name, file;
+	unsigned rank;
+	bool sized;
+};
+
+static bool read_symbol(struct index *index, uint64_t number,
+			struct found_symbol *out)
+{
+	struct reader r = table_item(index, INDEX_SYMBOLS, number,
+				     INDEX_SYMBOL_SIZE);
+	uint32_t flags;
+
+	out->start = reader_u64(&r);
+	out->end = out->start + reader_u32(&r);
+	out->reach = out->start + reader_u32(&r);
+	out->name = reader_u32(&r);
+	flags = reader_u32(&r);
+	out->file = flags & SYMBOL_FILE;
+	out->rank = flags >> SYMBOL_RANK_SHIFT & SYMBOL_RANK_MASK;
+	out->sized = flags & SYMBOL_SIZED;
+	return !r.bad;
+}
+
+static bool is_better(const struct found_symbol *a,
+		      const struct found_symbol *than)
+{
+	if (a->sized != than->sized)
+		return a->sized;
+	if (a->start != than->start)
+		return a->start > than->start;
+	return a->rank < than->rank;
+}
+
+bool index_symbol(struct index *index, uint64_t address,
+		  struct index_symbol *out)
+{
+	struct found_symbol best = { 0 }, at;
+	bool found = false;
+
+	for (uint64_t i = count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE,
+				      address);
+	     i-- > 0 && read_symbol(index, i, &at);) {
+		if (at.reach <= address)
+			break; /* nothing from here on comes so far */
+		if (at.end > address && (!found || is_better(&at, &best))) {
+			best = at;
+			found = true;
+		}
+		if (found && best.sized && at.start < best.start)
+			break;
+	}
+	if (!found)
+		return false;
+	out->start = best.start;
+	out->name = text_at(index, best.name);
+	out->file = file_path(index, best.file);
+	out->sized = best.sized;
+	return out->name != NULL;
+}
