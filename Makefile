@@ -167,7 +167,6 @@ SYMBOLIZER_SRCS = \
 	symbolizer/array.c \
 	symbolizer/child.c \
 	symbolizer/demangle.c \
-	symbolizer/dwarf.c \
 	symbolizer/dwarf/abbrev.c \
 	symbolizer/dwarf/lines.c \
 	symbolizer/dwarf/sections.c \
@@ -183,12 +182,12 @@ SYMBOLIZER_SRCS = \
 	symbolizer/index/make.c \
 	symbolizer/index/pack.c \
 	symbolizer/index/strings.c \
+	symbolizer/index/tails.c \
 	symbolizer/loaded.c \
 	symbolizer/lookup.c \
 	symbolizer/print_json.c \
 	symbolizer/print_text.c \
 	symbolizer/rewind.c \
-	symbolizer/scopes.c \
 	symbolizer/stubs.c \
 	symbolizer/symbolize.c \
 	symbolizer/symtab.c \

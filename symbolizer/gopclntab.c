@@ -283,7 +283,7 @@ static const char *file_of(const struct gopclntab *table,
 
 static void set_place(const struct gopclntab *table,
 		      const struct function *function, uint64_t address,
-		      struct dwarf_level *level)
+		      struct level *level)
 {
 	int32_t line = value_at(table, function->lines, function->entry,
 				address);
@@ -334,7 +334,7 @@ static bool read_call(const struct gopclntab *table,
  * where the tree makes no sense. A call is listed behind the one around it. */
 static size_t inlined_levels(const struct gopclntab *table,
 			     const struct function *function,
-			     uint64_t address, struct dwarf_level *levels,
+			     uint64_t address, struct level *levels,
 			     size_t max)
 {
 	int32_t number = INT32_MAX, next;
@@ -351,14 +351,14 @@ static size_t inlined_levels(const struct gopclntab *table,
 		if (next >= number || n + 1 == max ||
 		    !read_call(table, function, next, &call))
 			return 0;
-		levels[n++].name = call.name;
+		levels[n++].function = call.name;
 		number = next;
 		address = call.from;
 	}
 }
 
 size_t gopclntab_levels(const struct gopclntab *table, uint64_t address,
-			struct dwarf_level *levels, size_t max)
+			struct level *levels, size_t max)
 {
 	struct function function;
 	size_t number, n = 0;
@@ -370,7 +370,7 @@ size_t gopclntab_levels(const struct gopclntab *table, uint64_t address,
 		n = inlined_levels(table, &function, address, levels, max);
 	if (n == 0)
 		set_place(table, &function, address, &levels[0]);
-	levels[n].name = function.name;
+	levels[n].function = function.name;
 	return n + 1;
 }
 

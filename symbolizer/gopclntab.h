@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dwarf.h"
 #include "elffile.h"
+#include "level.h"
 
 struct gopclntab;
 
@@ -20,6 +20,6 @@ void gopclntab_close(struct gopclntab *table);
 /* The levels at ADDRESS (of the file's own numbering), innermost first, at
  * most MAX; their number. 0 where no Go function is. */
 size_t gopclntab_levels(const struct gopclntab *table, uint64_t address,
-			struct dwarf_level *levels, size_t max);
+			struct level *levels, size_t max);
 
 #endif

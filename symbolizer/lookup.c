@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "demangle.h"
-#include "dwarf.h"
 #include "gopclntab.h"
 #include "index/index.h"
 #include "index/make.h"
@@ -20,8 +19,6 @@
 #define MAX_INDEX ((size_t)1 << 31)
 
 enum {
-	MAX_COMPARED = 64 << 20, /* names, of one module; then calls to
-	                          * other units' functions are unknown */
 	MAX_STUB = 1024, /* bytes of the name of one */
 };
 
@@ -32,21 +29,13 @@ struct lookup {
 	struct writer bytes; /* of the index */
 	struct index *index;
 	bool has_index; /* made only once an address is asked for */
-	struct dwarf *dwarf; /* for tail calls */
-	bool has_dwarf;
 	struct gopclntab *gopclntab;
 	bool has_gopclntab; /* looked for only once DWARF does not suffice */
-	struct symtab symtab; /* for tail calls */
-	bool has_symtab;
-	size_t compared; /* names */
-	struct tailcall tailcall;
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	uint64_t base;
 	enum symbols_status status;
 	const char *why;
 };
-
-static tailcall_resolve find_by_name;
 
 static void open_alt(struct lookup *lookup)
 {
@@ -79,22 +68,6 @@ static struct index *get_index(struct lookup *lookup)
 	return lookup->index;
 }
 
-static struct dwarf *get_dwarf(struct lookup *lookup)
-{
-	const struct elf_file *debug = &lookup->files.debug;
-
-	if (lookup->has_dwarf)
-		return lookup->dwarf;
-	lookup->has_dwarf = true;
-	if (!debug->elf || !debug->has_dwarf)
-		return NULL;
-	open_alt(lookup);
-	lookup->dwarf = dwarf_open(debug, lookup->alt.elf ? &lookup->alt
-							  : NULL);
-	tailcall_init(&lookup->tailcall, lookup->dwarf, find_by_name, lookup);
-	return lookup->dwarf;
-}
-
 struct lookup *lookup_open(struct finder *finder, const struct module *module)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
@@ -123,9 +96,7 @@ void lookup_close(struct lookup *lookup)
 		return;
 	index_close(lookup->index);
 	writer_fini(&lookup->bytes);
-	dwarf_close(lookup->dwarf);
 	gopclntab_close(lookup->gopclntab);
-	symtab_fini(&lookup->symtab);
 	elf_file_close(&lookup->alt);
 	module_files_close(&lookup->files);
 	free(lookup);
@@ -159,34 +130,12 @@ const char *lookup_why(const struct lookup *lookup)
 	return lookup->why;
 }
 
-static const struct symtab *get_symtab(struct lookup *lookup)
-{
-	if (!lookup->has_symtab) {
-		symtab_add(&lookup->symtab, &lookup->files.debug);
-		symtab_add(&lookup->symtab, &lookup->files.code);
-		symtab_finish(&lookup->symtab);
-		lookup->has_symtab = true;
-	}
-	return &lookup->symtab;
-}
-
 static bool find_symbol(struct lookup *lookup, uint64_t address,
 			struct index_symbol *out)
 {
 	struct index *index = get_index(lookup);
 
 	return index && index_symbol(index, address, out);
-}
-
-static bool find_by_name(void *context, const char *name, uint64_t *out)
-{
-	struct lookup *lookup = context;
-	const struct symtab *symtab = get_symtab(lookup);
-
-	if (symtab->len > MAX_COMPARED - lookup->compared)
-		return false;
-	lookup->compared += symtab->len;
-	return symtab_find_name(symtab, name, out);
 }
 
 static bool is_mangled(const char *name)
@@ -198,24 +147,28 @@ static bool is_mangled(const char *name)
  * assembler), and has no functions at all for others; the symbol that the
  * outermost one has then says more. */
 static void complete(struct lookup *lookup, uint64_t address,
-		     struct dwarf_level *outermost)
+		     struct level *outermost)
 {
 	struct index_symbol symbol;
 
-	if (outermost->linkage)
+	if (outermost->is_linkage)
 		return;
 	if (!find_symbol(lookup, address, &symbol)) {
-		if (outermost->name == NULL &&
+		if (outermost->function == NULL &&
 		    stubs_name(&lookup->files.code, address, lookup->stub,
-			       sizeof(lookup->stub)))
-			outermost->linkage = lookup->stub;
-	} else if (outermost->name == NULL) {
-		outermost->linkage = symbol.name;
+			       sizeof(lookup->stub))) {
+			outermost->function = lookup->stub;
+			outermost->is_linkage = true;
+		}
+	} else if (outermost->function == NULL) {
+		outermost->function = symbol.name;
+		outermost->is_linkage = true;
 		outermost->approximate |= !symbol.sized;
 		if (outermost->file == NULL)
 			outermost->file = symbol.file;
 	} else if (symbol.sized && is_mangled(symbol.name)) {
-		outermost->linkage = symbol.name;
+		outermost->function = symbol.name;
+		outermost->is_linkage = true;
 	}
 }
 
@@ -254,48 +207,32 @@ const char *lookup_read_text(struct reader *r, struct report *report)
 	return copy;
 }
 
-static void write_level(struct writer *out, const struct dwarf_level *level)
+static void write_level(struct writer *out, const struct level *level)
 {
 	char name[SYMBOLIZE_MAX_NAME];
 
-	if (level->linkage) {
-		demangle(level->linkage, name, sizeof(name));
+	if (level->function && level->is_linkage) {
+		demangle(level->function, name, sizeof(name));
 		lookup_write_text(out, name);
 	} else {
-		lookup_write_text(out, level->name);
+		lookup_write_text(out, level->function);
 	}
 	lookup_write_text(out, level->file);
 	writer_u32(out, level->line);
 	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
 }
 
-static size_t indexed_levels(struct index *index, uint64_t address,
-			     struct dwarf_level *levels)
-{
-	struct index_level found[SYMBOLIZE_MAX_INLINES];
-	size_t n = index_levels(index, address, found, SYMBOLIZE_MAX_INLINES);
-
-	for (size_t i = 0; i < n; i++)
-		levels[i] = (struct dwarf_level){
-			.linkage = found[i].is_linkage ? found[i].function
-						       : NULL,
-			.name = found[i].is_linkage ? NULL : found[i].function,
-			.file = found[i].file,
-			.line = found[i].line,
-			.approximate = found[i].approximate,
-		};
-	return n;
-}
-
 /* The functions at ADDRESS by what has files, lines and inlines: DWARF, which
  * says most, or Go's table, which knows nothing of C. Their number, at most
  * SYMBOLIZE_MAX_INLINES. */
 static size_t find_levels(struct lookup *lookup, uint64_t address,
-			  struct dwarf_level *levels)
+			  struct level *levels)
 {
 	struct index *index = get_index(lookup);
 	const struct gopclntab *gopclntab;
-	size_t n = index ? indexed_levels(index, address, levels) : 0;
+	size_t n = index ? index_levels(index, address, levels,
+					SYMBOLIZE_MAX_INLINES)
+			 : 0;
 
 	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
 	if (gopclntab)
@@ -306,7 +243,7 @@ static size_t find_levels(struct lookup *lookup, uint64_t address,
 
 void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 {
-	struct dwarf_level levels[SYMBOLIZE_MAX_INLINES];
+	struct level levels[SYMBOLIZE_MAX_INLINES];
 	uint64_t address = lookup->base + offset;
 	size_t n = find_levels(lookup, address, levels);
 
@@ -315,7 +252,7 @@ void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 		n = 1;
 	}
 	complete(lookup, address, &levels[n - 1]);
-	if (n == 1 && !levels[0].linkage && !levels[0].name && !levels[0].file)
+	if (n == 1 && !levels[0].function && !levels[0].file)
 		n = 0;
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
@@ -325,17 +262,13 @@ void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 			       uint64_t return_offset, struct writer *out)
 {
-	uint64_t inner = lookup->base + inner_offset;
-	struct index_symbol symbol = { 0 };
+	struct index *index = get_index(lookup);
 	uint64_t pcs[TAILCALL_MAX] = { 0 };
 	size_t n = 0;
 
-	if (get_dwarf(lookup)) {
-		find_symbol(lookup, inner, &symbol);
-		n = tailcall_between(&lookup->tailcall,
-				     lookup->base + return_offset, inner,
-				     symbol.start, pcs);
-	}
+	if (index)
+		n = tailcall_between(index, lookup->base + return_offset,
+				     lookup->base + inner_offset, pcs);
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
 		writer_u64(out, pcs[i] - lookup->base);

@@ -11,7 +11,6 @@ enum {
 	MAX_SYMBOLS = 8 << 20, /* chromium, unstripped, has 1.5 million */
 	MAX_MINIDEBUG = 64 << 20,
 	MAX_LZMA_MEMORY = 128 << 20,
-	RANK_LOCAL = 16, /* and above */
 };
 
 static size_t underscores(const char *name)
@@ -235,90 +234,6 @@ void symtab_finish(struct symtab *symtab)
 			reach = symtab->symbols[i].end;
 		symtab->reach[i] = reach;
 	}
-}
-
-/* How many symbols start at or before ADDRESS. */
-static size_t count_until(const struct symtab *symtab, uint64_t address)
-{
-	size_t low = 0, high = symtab->len;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (symtab->symbols[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static bool is_better(const struct symbol *a, const struct symbol *than)
-{
-	if (than == NULL)
-		return true;
-	if (a->sized != than->sized)
-		return a->sized;
-	if (a->start != than->start)
-		return a->start > than->start;
-	return a->rank < than->rank;
-}
-
-const struct symbol *symtab_find(const struct symtab *symtab, uint64_t address)
-{
-	const struct symbol *best = NULL;
-
-	if (symtab->reach == NULL)
-		return NULL;
-	for (size_t i = count_until(symtab, address); i-- > 0;) {
-		const struct symbol *at = &symtab->symbols[i];
-
-		if (symtab->reach[i] <= address)
-			break; /* nothing from here on comes so far */
-		if (at->end > address && is_better(at, best))
-			best = at;
-		if (best && best->sized && at->start < best->start)
-			break;
-	}
-	return best;
-}
-
-/* The symbol is called NAME, or NAME@VERSION. */
-static bool is_called(const struct symbol *symbol, const char *name,
-		      size_t len)
-{
-	return strncmp(symbol->name, name, len) == 0 &&
-	       (symbol->name[len] == '\0' || symbol->name[len] == '@');
-}
-
-static bool is_local(const struct symbol *symbol)
-{
-	return symbol->rank >= RANK_LOCAL;
-}
-
-bool symtab_find_name(const struct symtab *symtab, const char *name,
-		      uint64_t *start_out)
-{
-	const struct symbol *best = NULL;
-	size_t len = strlen(name);
-	bool is_clear = false;
-
-	for (size_t i = 0; i < symtab->len; i++) {
-		const struct symbol *at = &symtab->symbols[i];
-
-		if (!is_called(at, name, len))
-			continue;
-		if (best == NULL || is_local(best) > is_local(at)) {
-			best = at;
-			is_clear = true;
-		} else if (is_local(best) == is_local(at) &&
-			   best->start != at->start) {
-			is_clear = false;
-		}
-	}
-	if (is_clear)
-		*start_out = best->start;
-	return is_clear;
 }
 
 void symtab_fini(struct symtab *symtab)

@@ -8,6 +8,8 @@
 
 #include "elffile.h"
 
+enum { SYMTAB_RANK_LOCAL = 16 }; /* and above: not exported */
+
 struct symbol {
 	uint64_t start;
 	uint64_t end;        /* without a size: where the next begins, or
@@ -33,18 +35,6 @@ void symtab_add(struct symtab *symtab, const struct elf_file *file);
 
 /* Sort; once, after the last symtab_add(). */
 void symtab_finish(struct symtab *symtab);
-
-/* The function at ADDRESS, or NULL. One with a size that holds ADDRESS beats
- * one without; the innermost beats the one around it; at one address global
- * beats weak beats local. */
-const struct symbol *symtab_find(const struct symtab *symtab,
-				 uint64_t address);
-
-/* Where the function NAME begins, the exported one where several have the
- * name. False where none has it, or several do and it is not clear which is
- * meant. Looks at all symbols. */
-bool symtab_find_name(const struct symtab *symtab, const char *name,
-		      uint64_t *start_out);
 
 void symtab_fini(struct symtab *symtab);
 

@@ -19,7 +19,8 @@ enum {
 
 /* What a DIE is in. */
 struct place {
-	uint32_t parent;  /* scope */
+	uint32_t parent;   /* scope */
+	uint32_t function; /* scope */
 	uint32_t context;
 };
 
@@ -85,7 +86,7 @@ static uint32_t add_scope(struct walk *walk, uint64_t offset,
 	if (!walk->has_spans)
 		return TREE_NONE;
 	unit_reference(walk->unit, &die->origin, &origin);
-	scopes[tree->nscopes++] = (struct scope){
+	scopes[tree->nscopes] = (struct scope){
 		.die = offset,
 		.origin = origin.file == walk->unit->file &&
 			  origin.offset > walk->unit->offset &&
@@ -93,7 +94,11 @@ static uint32_t add_scope(struct walk *walk, uint64_t offset,
 		.parent = parent,
 		.call_file = number_of(&die->call_file),
 		.call_line = number_of(&die->call_line),
+		.tells_tails = unit_flag(&die->all_calls),
 	};
+	if (walk->is_function)
+		unit_entry(walk->unit, die, &scopes[tree->nscopes].entry);
+	tree->nscopes++;
 	return walk->scope;
 }
 
@@ -207,11 +212,42 @@ static bool visit_function(struct walk *walk, uint64_t offset,
 	}
 	place.parent = add_scope(walk, offset, &die,
 				 is_inline ? place.parent : TREE_NONE);
+	if (!is_inline)
+		place.function = place.parent;
 	if (!abbrev->has_children)
 		return true;
 	if (is_inline && place.parent == TREE_NONE)
 		return skip_children(walk);
 	return descend(walk, place);
+}
+
+/* DWARF 5 has names of its own for what GNU had before. */
+static bool visit_call(struct walk *walk, const struct abbrev *abbrev)
+{
+	struct tree *tree = walk->tree;
+	uint32_t function = walk->places[walk->depth].function;
+	struct call *more;
+	struct die die;
+
+	if (function == TREE_NONE)
+		return pass_over(walk, abbrev);
+	unit_read_die(walk->unit, &walk->r, abbrev, &die);
+	more = array_grow(tree->calls, tree->ncalls, &tree->calls_cap,
+			  sizeof(*more));
+	if (!more || walk->r.bad)
+		return false;
+	tree->calls = more;
+	more += tree->ncalls++;
+	*more = (struct call){
+		.function = function, .is_tail = unit_flag(&die.tail_call),
+	};
+	if (!unit_address(walk->unit, &die.return_pc, &more->return_pc) &&
+	    !unit_address(walk->unit, &die.low, &more->return_pc))
+		more->return_pc = 0;
+	if (die.target.form == 0 &&
+	    !unit_reference(walk->unit, &die.callee, &more->callee))
+		unit_reference(walk->unit, &die.origin, &more->callee);
+	return !abbrev->has_children || skip_children(walk);
 }
 
 static bool visit(struct walk *walk, uint64_t offset,
@@ -223,6 +259,9 @@ static bool visit(struct walk *walk, uint64_t offset,
 	case DW_TAG_subprogram:
 	case DW_TAG_inlined_subroutine:
 		return visit_function(walk, offset, abbrev);
+	case DW_TAG_call_site:
+	case DW_TAG_GNU_call_site:
+		return visit_call(walk, abbrev);
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 	case DW_TAG_class_type:
@@ -274,7 +313,7 @@ const struct tree *tree_of(struct unit *unit)
 {
 	struct walk walk = {
 		.unit = unit,
-		.places = { { TREE_NONE, TREE_NONE } },
+		.places = { { TREE_NONE, TREE_NONE, TREE_NONE } },
 	};
 
 	if (unit->tree)
@@ -295,6 +334,7 @@ void tree_free(struct tree *tree)
 	free(tree->scopes);
 	free(tree->functions);
 	free(tree->inlines);
+	free(tree->calls);
 	free(tree->contexts);
 	free(tree->declarations);
 	free(tree);
@@ -367,7 +407,6 @@ static char *qualify(struct unit *unit, uint64_t die, const char *name)
 void tree_name(struct die_ref ref, struct function_name *out)
 {
 	struct unit *unit = NULL;
-	const char *name = NULL;
 
 	memset(out, 0, sizeof(*out));
 	for (int i = 0; i < MAX_ORIGINS; i++) {
@@ -380,13 +419,13 @@ void tree_name(struct die_ref ref, struct function_name *out)
 		unit = at;
 		if (!out->linkage)
 			out->linkage = unit_string(at, &die.linkage);
-		if (!name)
-			name = unit_string(at, &die.name);
+		if (!out->plain)
+			out->plain = unit_string(at, &die.name);
 		if (!unit_reference(at, &die.origin, &next) &&
 		    !unit_reference(at, &die.specification, &next))
 			break;
 		ref = next;
 	}
-	if (!out->linkage && name)
-		out->qualified = qualify(unit, ref.offset, name);
+	if (!out->linkage && out->plain)
+		out->qualified = qualify(unit, ref.offset, out->plain);
 }

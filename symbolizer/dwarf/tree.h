@@ -1,5 +1,5 @@
-/* The functions of one unit, what was inlined into them, and what they are
- * declared in: all that is asked of its DIEs. Process: one that can be lost. */
+/* The functions of one unit, what was inlined into them, whom they call, and
+ * what they are declared in: all that is asked of its DIEs. Process: one that can be lost. */
 #ifndef EPITAPH_DWARF_TREE_H
 #define EPITAPH_DWARF_TREE_H
 
@@ -14,8 +14,18 @@ struct scope {
 	uint64_t die;
 	uint64_t origin;  /* DIE of what it is an instance of, in this unit; 0:
 	                   * none, or elsewhere */
+	uint64_t entry;   /* of a function: where it begins */
 	uint32_t parent;  /* the scope around it; TREE_NONE: a function */
 	uint32_t call_file, call_line; /* 0: not known */
+	bool tells_tails; /* of a function: its calls have all its tail calls */
+};
+
+/* A call that a function makes, by itself or in what was inlined into it. */
+struct call {
+	uint64_t return_pc;    /* behind it; 0: not told */
+	struct die_ref callee; /* file NULL: not known */
+	uint32_t function;     /* scope */
+	bool is_tail;          /* a jump: nothing returns here */
 };
 
 struct span {
@@ -40,6 +50,8 @@ struct tree {
 	size_t nscopes, scopes_cap;
 	struct span *functions, *inlines; /* in the order of the DIEs */
 	size_t nfunctions, functions_cap, ninlines, inlines_cap;
+	struct call *calls;
+	size_t ncalls, calls_cap;
 	struct context *contexts;
 	size_t ncontexts, contexts_cap;
 	struct declaration *declarations; /* by DIE */
@@ -54,6 +66,7 @@ void tree_free(struct tree *tree);
 /* What a function is called. */
 struct function_name {
 	const char *linkage; /* mangled; the file's, or NULL */
+	const char *plain;   /* as in the source; the file's, or NULL */
 	char *qualified; /* as declared, with what is around it ("a::B::f");
 	                  * malloc'd, or NULL; only where LINKAGE is NULL */
 };

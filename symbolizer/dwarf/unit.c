@@ -109,7 +109,7 @@ static void read_block(struct reader *r, uint64_t len, struct attr *out)
 	if (len > reader_left(r))
 		r->bad = true;
 	out->value = len;
-	out->bytes = reader_take(r, (size_t)len);
+	reader_skip(r, (size_t)len);
 }
 
 void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
@@ -118,7 +118,6 @@ void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
 	int size = abbrev_form_size(&unit->sizes, form);
 
 	out->form = form;
-	out->bytes = NULL;
 	if (form == DW_FORM_implicit_const) {
 		out->value = (uint64_t)implicit;
 		return;
@@ -129,7 +128,7 @@ void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
 	}
 	switch (form) {
 	case DW_FORM_string:
-		out->bytes = (const uint8_t *)reader_text(r);
+		out->text = reader_text(r);
 		break;
 	case DW_FORM_udata:
 	case DW_FORM_ref_udata:
@@ -198,7 +197,7 @@ const char *unit_string(const struct unit *unit, const struct attr *attr)
 
 	switch (attr->form) {
 	case DW_FORM_string:
-		return (const char *)attr->bytes;
+		return attr->text;
 	case DW_FORM_strp:
 		return text_at(file->str, attr->value);
 	case DW_FORM_line_strp:
@@ -272,6 +271,12 @@ bool unit_number(const struct attr *attr, uint64_t *out)
 	}
 }
 
+bool unit_flag(const struct attr *attr)
+{
+	return attr->form == DW_FORM_flag_present ||
+	       (attr->form != 0 && attr->value != 0);
+}
+
 bool unit_reference(const struct unit *unit, const struct attr *attr,
 		    struct die_ref *out)
 {
@@ -323,6 +328,23 @@ static inline struct attr *slot(struct die *die, uint16_t name)
 		return &die->call_file;
 	case DW_AT_call_line:
 		return &die->call_line;
+	case DW_AT_declaration:
+		return &die->declaration;
+	case DW_AT_call_all_calls:
+	case DW_AT_call_all_tail_calls:
+	case DW_AT_GNU_all_call_sites:
+	case DW_AT_GNU_all_tail_call_sites:
+		return &die->all_calls;
+	case DW_AT_call_return_pc:
+		return &die->return_pc;
+	case DW_AT_call_origin:
+		return &die->callee;
+	case DW_AT_call_target:
+	case DW_AT_GNU_call_site_target:
+		return &die->target;
+	case DW_AT_call_tail_call:
+	case DW_AT_GNU_tail_call:
+		return &die->tail_call;
 	default:
 		return NULL;
 	}
@@ -542,6 +564,25 @@ void unit_ranges(const struct unit *unit, const struct die *die,
 		add_range(&sink, low, low + high);
 	else if (unit_address(unit, &die->high, &high))
 		add_range(&sink, low, high);
+}
+
+static bool take_first(void *context, uint64_t low, uint64_t high)
+{
+	uint64_t *out = context;
+
+	(void)high;
+	*out = low;
+	return false;
+}
+
+bool unit_entry(const struct unit *unit, const struct die *die, uint64_t *out)
+{
+	uint64_t entry = 0;
+
+	if (!unit_address(unit, &die->low, &entry))
+		unit_ranges(unit, die, take_first, &entry);
+	*out = entry;
+	return entry != 0;
 }
 
 /* Units */

@@ -53,9 +53,11 @@ enum { DWARF_MAX_UNITS = 1 << 20 };
 
 /* An attribute as it stands in a DIE. */
 struct attr {
-	uint16_t form;  /* 0: the DIE has no such attribute */
-	uint64_t value; /* number, offset, index; of a block its length */
-	const uint8_t *bytes; /* of a block or string */
+	union {
+		uint64_t value;   /* number, offset, index, length */
+		const char *text; /* of DW_FORM_string */
+	};
+	uint16_t form; /* 0: the DIE has no such attribute */
 };
 
 /* A place in a file's .debug_info. */
@@ -64,11 +66,14 @@ struct die_ref {
 	uint64_t offset;
 };
 
-/* The attributes that functions, and what is around them, are known by. */
+/* The attributes that functions, and calls of them, are known by. */
 struct die {
 	const struct abbrev *abbrev;
 	struct attr name, linkage, low, high, ranges, origin, specification,
-		call_file, call_line;
+		declaration;
+	struct attr call_file, call_line;
+	/* GNU's, before DWARF 5, have the same places. */
+	struct attr all_calls, return_pc, callee, target, tail_call;
 };
 
 /* SPLIT: FILE is a .dwo. FILE, and ALT, must outlive it. NULL where there is no
@@ -112,6 +117,7 @@ const char *unit_string(const struct unit *unit, const struct attr *attr);
 bool unit_address(const struct unit *unit, const struct attr *attr,
 		  uint64_t *out);
 bool unit_number(const struct attr *attr, uint64_t *out);
+bool unit_flag(const struct attr *attr);
 bool unit_reference(const struct unit *unit, const struct attr *attr,
 		    struct die_ref *out);
 
@@ -121,6 +127,10 @@ typedef bool unit_range(void *context, uint64_t low, uint64_t high);
 /* The ranges of DIE, those left out that a linker has dropped. */
 void unit_ranges(const struct unit *unit, const struct die *die,
 		 unit_range *each, void *context);
+
+/* Where DIE's code begins: of several ranges the first one's. False where it
+ * has none. */
+bool unit_entry(const struct unit *unit, const struct die *die, uint64_t *out);
 
 /* True where nothing is at LOW and HIGH: linkers leave what they dropped at 0,
  * or at the top of the address space. */

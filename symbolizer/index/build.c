@@ -10,6 +10,7 @@
 #include "format.h"
 #include "pack.h"
 #include "strings.h"
+#include "tails.h"
 
 enum {
 	MAX_FUNCTIONS = 1 << 24,
@@ -32,6 +33,7 @@ struct build {
 	size_t nrows, rows_cap;
 	struct pack_symbol *symbols;
 	size_t nsymbols;
+	struct tails tails;
 	bool bad;
 };
 
@@ -71,6 +73,7 @@ void build_free(struct build *build)
 	free(build->scopes);
 	free(build->rows);
 	free(build->symbols);
+	tails_fini(&build->tails);
 	free(build);
 }
 
@@ -176,8 +179,7 @@ uint32_t build_function(struct build *build, const char *name, bool linkage)
 	return *place;
 }
 
-uint32_t build_scope(struct build *build, uint32_t parent, uint32_t function,
-		     uint32_t call_file, uint32_t call_line)
+static uint32_t add_scope(struct build *build, const struct pack_scope *scope)
 {
 	struct pack_scope *more = array_grow(build->scopes, build->nscopes,
 					     &build->scopes_cap,
@@ -188,12 +190,44 @@ uint32_t build_scope(struct build *build, uint32_t parent, uint32_t function,
 		return 0;
 	}
 	build->scopes = more;
-	more[build->nscopes] = (struct pack_scope){
-		.parent = parent, .function = function,
-		.call_file = call_file, .call_line = call_line,
-	};
-	build->functions[function].uses++;
+	more[build->nscopes] = *scope;
+	build->functions[scope->function].uses++;
 	return (uint32_t)build->nscopes++;
+}
+
+uint32_t build_scope(struct build *build, uint32_t function, uint64_t entry)
+{
+	const struct pack_scope scope = {
+		.function = function, .entry = entry,
+	};
+
+	return add_scope(build, &scope);
+}
+
+uint32_t build_inlined(struct build *build, uint32_t parent, uint32_t function,
+		       uint32_t call_file, uint32_t call_line)
+{
+	const struct pack_scope scope = {
+		.parent = parent, .function = function,
+		.call = { call_file, call_line },
+	};
+
+	return add_scope(build, &scope);
+}
+
+uint32_t build_text(struct build *build, const char *text)
+{
+	return strings_add(&build->strings, text);
+}
+
+void build_entry(struct build *build, uint64_t entry, bool tells_tails)
+{
+	tails_entry(&build->tails, entry, tells_tails);
+}
+
+void build_call(struct build *build, const struct build_call *call)
+{
+	tails_call(&build->tails, call);
 }
 
 void build_add(struct build *build, const struct build_row *row)
@@ -287,13 +321,15 @@ static void find_places(struct build *build)
 }
 
 bool build_write(struct build *build, const struct build_id *build_id,
-		 struct writer *out)
+		 uint64_t base, struct writer *out)
 {
 	struct pack pack;
 
 	if (build->bad || build->strings.bytes.bad ||
 	    !array_sort(build->rows, build->nrows, sizeof(*build->rows),
-			by_start))
+			by_start) ||
+	    !tails_finish(&build->tails, &build->strings, build->symbols,
+			  build->nsymbols))
 		return false;
 	cut_overlaps(build);
 	find_places(build);
@@ -304,7 +340,9 @@ bool build_write(struct build *build, const struct build_id *build_id,
 		.nfunctions = build->nfunctions,
 		.files = build->files, .nfiles = build->nfiles,
 		.symbols = build->symbols, .nsymbols = build->nsymbols,
-		.strings = &build->strings,
+		.calls = build->tails.kept, .ncalls = build->tails.nkept,
+		.tails = build->tails.tails, .ntails = build->tails.ntails,
+		.strings = &build->strings, .base = base,
 		.build_id = build_id,
 	};
 	return pack_write(&pack, out);

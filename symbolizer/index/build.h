@@ -24,10 +24,26 @@ uint32_t build_file(struct build *build, const char *path);
 /* LINKAGE: NAME is mangled, or as a symbol table has it. */
 uint32_t build_function(struct build *build, const char *name, bool linkage);
 
-/* FUNCTION, as it was inlined into the scope PARENT at a line of a file, or
- * with PARENT 0 by itself. */
-uint32_t build_scope(struct build *build, uint32_t parent, uint32_t function,
-		     uint32_t call_file, uint32_t call_line);
+/* FUNCTION by itself, beginning at ENTRY; and as it was inlined into the scope
+ * PARENT at a line of a file. */
+uint32_t build_scope(struct build *build, uint32_t function, uint64_t entry);
+uint32_t build_inlined(struct build *build, uint32_t parent, uint32_t function,
+		       uint32_t call_file, uint32_t call_line);
+
+/* A function with code begins at ENTRY; TELLS_TAILS: nothing else leaves it by
+ * a jump than the tail calls that are told. */
+void build_entry(struct build *build, uint64_t entry, bool tells_tails);
+
+struct build_call {
+	uint64_t caller;      /* entry */
+	uint64_t return_pc;   /* behind it; 0: not known */
+	uint64_t callee;      /* entry; 0: not known, or by */
+	uint32_t callee_name; /* build_text() of; 0: not known either */
+	bool is_tail;
+};
+
+void build_call(struct build *build, const struct build_call *call);
+uint32_t build_text(struct build *build, const char *text);
 
 /* What is at the addresses [START, END). Of what overlaps, what starts first
  * counts, and of that what was said first. */
@@ -47,9 +63,9 @@ void build_add(struct build *build, const struct build_row *row);
 /* All of SYMTAB, which is finished; once. */
 void build_symbols(struct build *build, const struct symtab *symtab);
 
-/* Write the index of the module with BUILD_ID to OUT, whose offset 0 is the
- * file's. False without memory. */
+/* Write the index of the module with BUILD_ID, whose file's offset 0 has the
+ * address BASE, to OUT, which is empty. False without memory. */
 bool build_write(struct build *build, const struct build_id *build_id,
-		 struct writer *out);
+		 uint64_t base, struct writer *out);
 
 #endif

@@ -9,13 +9,15 @@
 
 enum {
 	INDEX_VERSION = 1,
-	INDEX_HEAD = 256,       /* bytes before the first section */
+	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */
 	INDEX_SCOPES = 16,      /* the same */
 	INDEX_FUNCTION_SIZE = 12,
 	INDEX_SYMBOL_SIZE = 24,
 	INDEX_STARTS_SIZE = 12, /* of a block of rows: address, offset */
+	INDEX_CALL_SIZE = 16,
+	INDEX_TAIL_SIZE = 24,
 };
 
 /* Sections, in the order of the head's table and of the file. */
@@ -27,9 +29,16 @@ enum index_section {
 	INDEX_FUNCTIONS, /* u32 name, u32 file and flags, u32 line */
 	INDEX_FILES,     /* u32 path */
 	INDEX_SYMBOLS,   /* u64 start, u32 size, reach, name, file and rank */
+	INDEX_CALLS,     /* of functions that end in tail calls: u64 behind the
+	                  * call, callee */
+	INDEX_TAILS,     /* tail calls: u64 caller, behind the jump, callee */
 	INDEX_STRINGS,   /* each with a NUL; offset 0 is the empty one */
 	INDEX_SECTIONS,
 };
+
+/* Set in a tail call's callee where that may end in tail calls that nobody has
+ * told of. No address of code has it. */
+#define TAIL_ENDS UINT64_C(0x8000000000000000)
 
 /* A row's control byte. */
 enum {

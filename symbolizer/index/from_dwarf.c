@@ -261,10 +261,12 @@ static uint32_t scope_of(struct work *work, uint32_t index)
 	scope = &work->tree->scopes[index];
 	if (scope->parent != TREE_NONE)
 		parent = scope_of(work, scope->parent);
-	work->scopes[index] =
-		build_scope(work->build, parent, function_of(work, scope),
-			    parent ? call_file(work, scope->call_file) : 0,
-			    parent ? scope->call_line : 0);
+	work->scopes[index] = parent == 0
+		? build_scope(work->build, function_of(work, scope),
+			      scope->entry)
+		: build_inlined(work->build, parent, function_of(work, scope),
+				call_file(work, scope->call_file),
+				scope->call_line);
 	return work->scopes[index];
 }
 
@@ -366,6 +368,52 @@ static void merge(struct work *work)
 	flush(work);
 }
 
+/* Calls */
+
+/* Where the callee at REF begins, or what others call it. */
+static void find_callee(struct work *work, struct die_ref ref,
+			struct build_call *call)
+{
+	struct unit *unit = ref.file ? dwarf_file_unit(ref.file, ref.offset)
+				     : NULL;
+	struct function_name name;
+	struct die die;
+
+	if (!unit || !unit_die(unit, ref.offset, &die))
+		return;
+	if (!unit_flag(&die.declaration)) {
+		unit_entry(unit, &die, &call->callee);
+		return;
+	}
+	tree_name(ref, &name);
+	if (name.linkage)
+		call->callee_name = build_text(work->build, name.linkage);
+	else if (name.plain)
+		call->callee_name = build_text(work->build, name.plain);
+	free(name.qualified);
+}
+
+static void tell_calls(struct work *work)
+{
+	const struct tree *tree = work->tree;
+
+	for (size_t i = 0; i < tree->nscopes; i++)
+		if (tree->scopes[i].parent == TREE_NONE)
+			build_entry(work->build, tree->scopes[i].entry,
+				    tree->scopes[i].tells_tails);
+	for (size_t i = 0; i < tree->ncalls; i++) {
+		const struct call *from = &tree->calls[i];
+		struct build_call call = {
+			.caller = tree->scopes[from->function].entry,
+			.return_pc = from->return_pc,
+			.is_tail = from->is_tail,
+		};
+
+		find_callee(work, from->callee, &call);
+		build_call(work->build, &call);
+	}
+}
+
 /* Units */
 
 static bool make_tables(struct work *work)
@@ -407,6 +455,7 @@ static void do_unit(struct work *work, struct unit *unit, const char *path)
 	if (work->tree && make_cells(work) && make_tables(work)) {
 		paint(work);
 		merge(work);
+		tell_calls(work);
 	}
 	if (work->has_callers)
 		lines_fini(&work->callers);

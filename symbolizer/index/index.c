@@ -20,7 +20,7 @@ struct index {
 	bool is_mapped;
 	struct build_id build_id;
 	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
-	uint64_t sums_at;
+	uint64_t base, first, sums_at;
 	uint64_t *checked; /* a bit per chunk */
 	bool is_damaged;
 };
@@ -42,6 +42,8 @@ static bool read_head(struct index *index)
 		return false;
 	index->build_id.len = (uint8_t)id_len;
 	memcpy(index->build_id.bytes, id, id_len);
+	index->base = reader_u64(&r);
+	index->first = reader_u64(&r);
 	index->sums_at = reader_u64(&r);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		index->at[i] = reader_u64(&r);
@@ -180,6 +182,11 @@ const struct build_id *index_build_id(const struct index *index)
 bool index_is_damaged(const struct index *index)
 {
 	return index->is_damaged;
+}
+
+uint64_t index_base(const struct index *index)
+{
+	return index->base;
 }
 
 /* Reading */
@@ -327,6 +334,7 @@ static bool find_row(struct index *index, uint64_t address, struct row *out)
 
 struct scope {
 	uint64_t function, parent, call_file;
+	uint64_t entry; /* where PARENT is 0 */
 	bool has_call_file;
 	int64_t call_line; /* less the line of the caller */
 };
@@ -353,6 +361,7 @@ static bool read_scope(struct index *index, uint64_t number, struct scope *out)
 		out->parent = parent >> 1 <= i ? i - (parent >> 1) : 0;
 		if (parent == 0) {
 			out->parent = 0;
+			out->entry = index->first + (uint64_t)reader_sleb(&r);
 			continue;
 		}
 		out->has_call_file = parent & 1;
@@ -385,7 +394,7 @@ static bool read_function(struct index *index, uint64_t number,
 	return true;
 }
 
-static void set_place(struct index *index, struct index_level *level,
+static void set_place(struct index *index, struct level *level,
 		      const struct function *function, bool has_file,
 		      uint64_t file, int64_t line)
 {
@@ -399,7 +408,7 @@ static void set_place(struct index *index, struct index_level *level,
 }
 
 size_t index_levels(struct index *index, uint64_t address,
-		    struct index_level *levels, size_t max)
+		    struct level *levels, size_t max)
 {
 	struct function function = { 0 };
 	struct row row;
@@ -421,7 +430,7 @@ size_t index_levels(struct index *index, uint64_t address,
 	}
 	scope = row.scope;
 	while (scope != 0 && n < max) {
-		struct index_level *level = &levels[n++];
+		struct level *level = &levels[n++];
 		struct scope found = { 0 };
 
 		memset(level, 0, sizeof(*level));
@@ -502,4 +511,59 @@ bool index_symbol(struct index *index, uint64_t address,
 	out->file = file_path(index, best.file);
 	out->sized = best.sized;
 	return out->name != NULL;
+}
+
+/* Tail calls */
+
+bool index_entry(struct index *index, uint64_t address, uint64_t *out)
+{
+	struct scope scope = { 0 };
+	struct row row;
+
+	if (!find_row(index, address, &row))
+		return false;
+	scope.parent = row.scope;
+	while (scope.parent != 0)
+		if (!read_scope(index, scope.parent, &scope))
+			return false;
+	*out = scope.entry;
+	return row.scope != 0;
+}
+
+bool index_call(struct index *index, uint64_t return_pc, uint64_t *callee_out)
+{
+	uint64_t n = count_until(index, INDEX_CALLS, INDEX_CALL_SIZE,
+				 return_pc);
+	struct reader r;
+
+	if (n == 0)
+		return false;
+	r = table_item(index, INDEX_CALLS, n - 1, INDEX_CALL_SIZE);
+	if (reader_u64(&r) != return_pc)
+		return false;
+	*callee_out = reader_u64(&r);
+	return !r.bad;
+}
+
+size_t index_tails(struct index *index, uint64_t entry,
+		   struct index_tail *tails, size_t max)
+{
+	uint64_t i = count_until(index, INDEX_TAILS, INDEX_TAIL_SIZE, entry);
+	size_t n = 0;
+
+	while (i-- > 0 && n < max) {
+		struct reader r = table_item(index, INDEX_TAILS, i,
+					     INDEX_TAIL_SIZE);
+		uint64_t callee;
+
+		if (reader_u64(&r) != entry)
+			break;
+		tails[n].return_pc = reader_u64(&r);
+		callee = reader_u64(&r);
+		if (r.bad)
+			break;
+		tails[n].callee = callee & ~TAIL_ENDS;
+		tails[n++].is_end = callee & TAIL_ENDS;
+	}
+	return n;
 }

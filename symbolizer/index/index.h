@@ -11,6 +11,7 @@
 
 #include "../../lib/report/error.h"
 #include "../../lib/report/report.h"
+#include "../level.h"
 
 struct index;
 
@@ -27,21 +28,11 @@ const struct build_id *index_build_id(const struct index *index);
  * missing from the answers. */
 bool index_is_damaged(const struct index *index);
 
-/* One function at an address. Texts are the index's. */
-struct index_level {
-	const char *function; /* NULL: not known */
-	const char *file;     /* NULL: not known */
-	uint32_t line;        /* 0: not known */
-	bool is_linkage;      /* FUNCTION is mangled, or a symbol's name */
-	bool approximate;     /* the line is the nearest before it that has a
-	                       * number */
-};
-
 /* The functions at ADDRESS (of the module's own numbering), innermost first, at
  * most MAX: their number. One without a name where only a line is known, 0
  * where nothing is. */
 size_t index_levels(struct index *index, uint64_t address,
-		    struct index_level *levels, size_t max);
+		    struct level *levels, size_t max);
 
 struct index_symbol {
 	uint64_t start;
@@ -55,5 +46,26 @@ struct index_symbol {
  * the best known is taken. */
 bool index_symbol(struct index *index, uint64_t address,
 		  struct index_symbol *out);
+
+/* Where the function at ADDRESS begins, not what was inlined there. */
+bool index_entry(struct index *index, uint64_t address, uint64_t *out);
+
+/* Where the function begins that the call before RETURN_PC calls, if that may
+ * leave by a tail call; else false. */
+bool index_call(struct index *index, uint64_t return_pc, uint64_t *callee_out);
+
+struct index_tail {
+	uint64_t return_pc; /* behind the jump; 0: not known */
+	uint64_t callee;    /* entry; 0: not known */
+	bool is_end;        /* nothing is known of what the callee does */
+};
+
+/* The tail calls of the function that begins at ENTRY, at most MAX; their
+ * number. */
+size_t index_tails(struct index *index, uint64_t entry,
+		   struct index_tail *tails, size_t max);
+
+/* The address that the file's offset 0 has. */
+uint64_t index_base(const struct index *index);
 
 #endif

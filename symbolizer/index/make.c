@@ -41,7 +41,7 @@ bool make_index(const struct module_files *files, const struct elf_file *alt,
 	symtab_add(&symtab, &files->code);
 	symtab_finish(&symtab);
 	build_symbols(build, &symtab);
-	done = build_write(build, &any->build_id, out);
+	done = build_write(build, &any->build_id, elf_file_base(any), out);
 	symtab_fini(&symtab);
 	build_free(build);
 	return done;

@@ -178,6 +178,12 @@ static void write_rows(struct packing *packing)
 
 /* Scopes */
 
+/* Where rows begin: entries are told as distances from it. */
+static uint64_t first_address(const struct pack *pack)
+{
+	return pack->nrows > 0 ? pack->rows[0].start : 0;
+}
+
 static void put_scope(struct packing *packing, uint32_t number)
 {
 	const struct pack_scope *scope = &packing->pack->scopes[number];
@@ -189,15 +195,18 @@ static void put_scope(struct packing *packing, uint32_t number)
 	writer_uleb(&packing->data, function->number);
 	if (scope->parent == 0) {
 		writer_uleb(&packing->data, 0);
+		writer_sleb(&packing->data,
+			    (int64_t)(scope->entry -
+				      first_address(packing->pack)));
 		return;
 	}
 	caller = function_of(packing, scope->parent);
-	is_other_file = scope->call_file != caller->file;
+	is_other_file = scope->call.file != caller->file;
 	writer_uleb(&packing->data,
 		    (uint64_t)(number - scope->parent) << 1 | is_other_file);
 	if (is_other_file)
-		writer_uleb(&packing->data, scope->call_file);
-	delta = (int64_t)scope->call_line - caller->line;
+		writer_uleb(&packing->data, scope->call.file);
+	delta = (int64_t)scope->call.line - caller->line;
 	writer_sleb(&packing->data, delta);
 }
 
@@ -239,8 +248,26 @@ static void write_symbols(struct packing *packing)
 	end(packing, INDEX_SYMBOLS);
 }
 
-/* Head: magic, version, build-id, where the sections are, where the checksums
- * are, and the checksum of that. */
+static void write_calls(struct packing *packing)
+{
+	const struct pack *pack = packing->pack;
+
+	begin(packing, INDEX_CALLS);
+	for (size_t i = 0; i < pack->ncalls; i++) {
+		writer_u64(packing->out, pack->calls[i].return_pc);
+		writer_u64(packing->out, pack->calls[i].callee);
+	}
+	end(packing, INDEX_CALLS);
+	begin(packing, INDEX_TAILS);
+	for (size_t i = 0; i < pack->ntails; i++) {
+		writer_u64(packing->out, pack->tails[i].caller);
+		writer_u64(packing->out, pack->tails[i].return_pc);
+		writer_u64(packing->out, pack->tails[i].callee);
+	}
+	end(packing, INDEX_TAILS);
+}
+
+
 static void patch_head(struct packing *packing, uint64_t sums_at)
 {
 	const struct build_id *id = packing->pack->build_id;
@@ -251,6 +278,8 @@ static void patch_head(struct packing *packing, uint64_t sums_at)
 	writer_u32(&head, INDEX_VERSION);
 	writer_u32(&head, id->len);
 	writer_bytes(&head, id->bytes, MAX_BUILD_ID);
+	writer_u64(&head, packing->pack->base);
+	writer_u64(&head, first_address(packing->pack));
 	writer_u64(&head, sums_at);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		writer_u64(&head, packing->at[i]);
@@ -293,6 +322,7 @@ bool pack_write(struct pack *pack, struct writer *out)
 	write_scopes(&packing);
 	write_files(&packing);
 	write_symbols(&packing);
+	write_calls(&packing);
 	put_section(&packing, INDEX_STRINGS, &pack->strings->bytes);
 	write_sums(&packing);
 	writer_fini(&packing.data);

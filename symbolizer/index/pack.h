@@ -14,7 +14,21 @@ struct pack_function {
 };
 
 struct pack_scope {
-	uint32_t parent, function, call_file, call_line;
+	uint32_t parent, function;
+	union {
+		uint64_t entry; /* where PARENT is 0 */
+		struct {
+			uint32_t file, line;
+		} call;
+	};
+};
+
+struct pack_call {
+	uint64_t return_pc, callee;
+};
+
+struct pack_tail {
+	uint64_t caller, return_pc, callee;
 };
 
 struct pack_symbol {
@@ -36,7 +50,12 @@ struct pack {
 	struct strings *strings;
 	const struct pack_symbol *symbols; /* by start */
 	size_t nsymbols;
+	const struct pack_call *calls; /* by return_pc */
+	size_t ncalls;
+	const struct pack_tail *tails; /* by caller, return_pc */
+	size_t ntails;
 	const struct build_id *build_id;
+	uint64_t base; /* address of the file's offset 0 */
 };
 
 /* False without memory. */

@@ -418,7 +418,7 @@ static size_t make(const struct way *way)
 /* The levels at the function offset WHERE of the file BYTES, as far as
  * MAX. */
 static size_t levels_in(const uint8_t *bytes, size_t len, uint64_t where,
-			struct dwarf_level *levels, size_t max)
+			struct level *levels, size_t max)
 {
 	struct gopclntab *table;
 	struct elf_file file;
@@ -435,19 +435,19 @@ static size_t levels_in(const uint8_t *bytes, size_t len, uint64_t where,
 	return n;
 }
 
-static void check_level(const struct dwarf_level *level, const char *name,
+static void check_level(const struct level *level, const char *name,
 			const char *file, uint32_t line)
 {
-	CHECK_STRING(level->name, name);
+	CHECK_STRING(level->function, name);
 	CHECK_STRING(level->file, file);
 	CHECK_NUMBER(level->line, line);
-	CHECK(!level->linkage && !level->dir && !level->approximate);
+	CHECK(!level->is_linkage && !level->approximate);
 }
 
 /* What all versions say. */
 static void check_functions(const struct way *way)
 {
-	struct dwarf_level levels[LEVELS];
+	struct level levels[LEVELS];
 	size_t len = make(way);
 
 	printf("# %s\n", way->name);
@@ -483,7 +483,7 @@ static void other_places(void)
 
 static void check_inlined(const struct way *way)
 {
-	struct dwarf_level levels[LEVELS];
+	struct level levels[LEVELS];
 	size_t len = make(way);
 
 	printf("# %s\n", way->name);
@@ -510,7 +510,7 @@ static void inlined(void)
 /* The function itself then, with the place that the code is from. */
 static void check_not_inlined(size_t len, size_t max)
 {
-	struct dwarf_level levels[LEVELS];
+	struct level levels[LEVELS];
 
 	if (CHECK_NUMBER(levels_in(image, len, 0x20, levels, max), 1))
 		check_level(levels, "main.crash", "/src/lib.go", 31);
@@ -544,7 +544,7 @@ static void wrong_tree(void)
 /* A PIE of old has nothing but relocations where its functions are. */
 static void functions_out_of_code(void)
 {
-	struct dwarf_level levels[LEVELS];
+	struct level levels[LEVELS];
 	size_t len = make(&go116);
 
 	put_phdr(0, PT_LOAD, PF_R, TEXT_AT, TEXT, TEXT_LEN);
@@ -560,7 +560,7 @@ static void try_image(const uint8_t *bytes, size_t len)
 {
 	static const uint64_t places[] = { CRASH, 0x2f, FOREIGN, MAIN,
 					   TEXT_LEN };
-	struct dwarf_level levels[LEVELS];
+	struct level levels[LEVELS];
 	struct gopclntab *table;
 	struct elf_file file;
 
