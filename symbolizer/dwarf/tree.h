@@ -1,5 +1,6 @@
 /* The functions of one unit, what was inlined into them, whom they call, and
- * what they are declared in: all that is asked of its DIEs. Process: one that can be lost. */
+ * what they are declared in: all that is asked of its DIEs. Process: one that
+ * can be lost. */
 #ifndef EPITAPH_DWARF_TREE_H
 #define EPITAPH_DWARF_TREE_H
 

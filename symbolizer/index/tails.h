@@ -28,8 +28,8 @@ struct tails {
 void tails_entry(struct tails *tails, uint64_t entry, bool tells_tails);
 void tails_call(struct tails *tails, const struct build_call *call);
 
-/* All has been told; SYMBOLS say where callees are that are known by name. False
- * without memory. */
+/* All has been told; SYMBOLS say where callees are that are known by name.
+ * False without memory. */
 bool tails_finish(struct tails *tails, struct strings *strings,
 		  const struct pack_symbol *symbols, size_t nsymbols);
 void tails_fini(struct tails *tails);
