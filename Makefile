@@ -188,6 +188,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/print_json.c \
 	symbolizer/print_text.c \
 	symbolizer/rewind.c \
+	symbolizer/store.c \
 	symbolizer/stubs.c \
 	symbolizer/symbolize.c \
 	symbolizer/symtab.c \

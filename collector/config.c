@@ -30,7 +30,7 @@ static const char help[] =
 "  --unix PATH            listen on a unix socket too\n"
 "  --store sqlite         where reports are kept\n"
 "  --epitaph FILE         the program that symbolizes (beside epitaphd)\n"
-"  --symbols DIR          its symbol store\n"
+"  --symbols DIR          its symbol store (symbols, in --data's DIR)\n"
 "  --max-sent SIZE        a report as sent (32M)\n"
 "  --max-unpacked SIZE    a report unpacked (128M)\n"
 "  --bodies N             reports wanted of the same crash (5)\n"

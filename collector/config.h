@@ -32,7 +32,7 @@ struct settings {
 	char data[CONFIG_PATH];
 	char store[CONFIG_PATH];   /* "sqlite" or a URL */
 	char epitaph[CONFIG_PATH]; /* the program that symbolizes */
-	char symbols[CONFIG_PATH]; /* its EPITAPH_SYMBOLS, or "" */
+	char symbols[CONFIG_PATH]; /* its store; "": in DATA */
 	char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct listen_address listen[CONFIG_LISTEN];
 	uint32_t nlisten;

@@ -33,7 +33,7 @@ enum {
 
 /* Debug information is mapped, and some of it is a gigabyte. */
 #define JOB_MEMORY ((uint64_t)8 << 30)
-#define JOB_FILE ((uint64_t)64 << 20)
+#define JOB_FILE ((uint64_t)2 << 30) /* of an index */
 
 struct running {
 	struct child child;
@@ -59,18 +59,17 @@ static void be_the_child(void *context)
 	const struct order *order = context;
 	const struct settings *settings = order->settings;
 	char path[CONFIG_PATH + WIRE_FILE + 2];
-	char symbols[CONFIG_PATH + 32] = "EPITAPH_SYMBOLS=";
+	bool has_store = settings->symbols[0] != '\0';
+	char symbols[CONFIG_PATH + 32];
 	char *argv[] = { "epitaph", "symbolize", "--json", path, NULL };
-	char *env[] = { "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/", NULL,
-			NULL };
+	char *env[] = { "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/",
+			symbols, NULL };
 
 	snprintf(path, sizeof(path), "%s/%s", settings->data,
 		 order->job->file);
-	if (settings->symbols[0] != '\0') {
-		text_copy(symbols + strlen(symbols), CONFIG_PATH,
-			  settings->symbols);
-		env[3] = symbols;
-	}
+	snprintf(symbols, sizeof(symbols), "EPITAPH_SYMBOLS=%s%s",
+		 has_store ? settings->symbols : settings->data,
+		 has_store ? "" : "/symbols");
 	child_limit(RLIMIT_CPU, CPU_S);
 	child_limit(RLIMIT_AS, JOB_MEMORY);
 	child_limit(RLIMIT_FSIZE, JOB_FILE);

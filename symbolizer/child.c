@@ -27,6 +27,7 @@ enum {
  * much. The first counts what is mapped, the second what may be written to. */
 #define ADDRESS_SPACE ((rlim_t)32 << 30)
 #define DATA ((rlim_t)8 << 30)
+#define FILE_SIZE ((rlim_t)2 << 30) /* of an index */
 
 int64_t child_now_ms(void)
 {
@@ -63,13 +64,14 @@ static void confine(void)
 	limit(RLIMIT_DATA, data_limit());
 	limit(RLIMIT_CPU, CPU_SECONDS);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_FSIZE, FILE_SIZE);
 	/* Its death is expected and says so on its own: no report of it, and
 	 * no handler of the parent's. */
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	signal(SIGABRT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_IGN); /* an index that is too large is not kept */
 }
 
 bool child_start(child_job *job, void *context, int64_t deadline_ms,

@@ -13,6 +13,8 @@
 
 #include <zlib.h>
 
+#include "store.h"
+
 enum {
 	MAX_SCANNED = 20000, /* files of a -S folder */
 	MAX_SCAN_DEPTH = 6,
@@ -45,25 +47,6 @@ struct search {
 	struct module_files *files;
 };
 
-static void default_store(char *out, size_t cap)
-{
-	static const char shared[] = "/var/lib/epitaph/symbols";
-	const char *store = getenv("EPITAPH_SYMBOLS");
-	const char *cache = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
-
-	if (store && *store)
-		snprintf(out, cap, "%s", store);
-	else if (access(shared, R_OK) == 0)
-		snprintf(out, cap, "%s", shared);
-	else if (cache && *cache)
-		snprintf(out, cap, "%s/epitaph/symbols", cache);
-	else if (home && *home)
-		snprintf(out, cap, "%s/.cache/epitaph/symbols", home);
-	else
-		out[0] = '\0';
-}
-
 struct finder *finder_new(const char *const *dirs, size_t ndirs,
 			  const char *root)
 {
@@ -74,7 +57,8 @@ struct finder *finder_new(const char *const *dirs, size_t ndirs,
 	finder->dirs = dirs;
 	finder->ndirs = ndirs;
 	finder->root = root ? root : "";
-	default_store(finder->store, sizeof(finder->store));
+	if (!store_dir(finder->store, sizeof(finder->store)))
+		finder->store[0] = '\0';
 	return finder;
 }
 

@@ -10,9 +10,9 @@
 
 struct finder;
 
-/* DIRS are searched first, in order, then the symbol store (EPITAPH_SYMBOLS or
- * its default), the module's own path below ROOT (NULL: /), and
- * /usr/lib/debug. Borrows its arguments. NULL without memory. */
+/* DIRS are searched first, in order, then the symbol store (store_dir()), the
+ * module's own path below ROOT (NULL: /), and /usr/lib/debug. Borrows its
+ * arguments. NULL without memory. */
 struct finder *finder_new(const char *const *dirs, size_t ndirs,
 			  const char *root);
 void finder_free(struct finder *finder);

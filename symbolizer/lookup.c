@@ -4,7 +4,7 @@
  * it no more than a file. */
 #include "lookup.h"
 
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +12,8 @@
 #include "gopclntab.h"
 #include "index/index.h"
 #include "index/make.h"
+#include "store.h"
 #include "stubs.h"
-#include "symtab.h"
 #include "tailcall.h"
 
 #define MAX_INDEX ((size_t)1 << 31)
@@ -23,49 +23,104 @@ enum {
 };
 
 struct lookup {
-	struct module_files files;
-	struct elf_file alt; /* dwz's common file */
+	const struct module *module;
 	struct finder *finder;
-	struct writer bytes; /* of the index */
+	struct module_files files;
+	bool has_files; /* looked for only where no index is in the store */
 	struct index *index;
 	bool has_index; /* made only once an address is asked for */
+	struct writer bytes; /* of it, where it was made */
 	struct gopclntab *gopclntab;
-	bool has_gopclntab; /* looked for only once DWARF does not suffice */
+	bool has_gopclntab; /* looked for only once the index does not
+	                     * suffice */
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
-	uint64_t base;
-	enum symbols_status status;
 	const char *why;
 };
 
-static void open_alt(struct lookup *lookup)
+static const struct module_files *get_files(struct lookup *lookup)
 {
-	const struct elf_file *debug = &lookup->files.debug;
-	size_t len;
-
-	if (lookup->alt.elf || !debug->elf || !debug->has_dwarf)
-		return;
-	if (!finder_find_alt(lookup->finder, debug, &lookup->alt) &&
-	    elf_file_section(debug, ".gnu_debugaltlink", &len))
-		lookup->why = "the common debug file (dwz) was not found";
+	if (!lookup->has_files)
+		finder_find(lookup->finder, lookup->module, &lookup->files);
+	lookup->has_files = true;
+	return &lookup->files;
 }
 
-static struct index *get_index(struct lookup *lookup)
+/* One that is in the store has all there is to be had. */
+static struct index *open_stored(const struct module *module)
 {
-	const char *why = NULL;
+	char dir[PATH_MAX], path[PATH_MAX];
+	struct index *index;
 
-	if (lookup->has_index)
-		return lookup->index;
-	lookup->has_index = true;
-	if (!lookup->files.code.elf && !lookup->files.debug.elf)
+	if (!store_dir(dir, sizeof(dir)) ||
+	    !store_index_path(dir, &module->build_id, path, sizeof(path)))
 		return NULL;
-	open_alt(lookup);
-	writer_init(&lookup->bytes, MAX_INDEX);
-	if (make_index(&lookup->files, &lookup->alt, &lookup->bytes, &why))
+	index = index_open(path, NULL);
+	if (index && !build_id_equal(index_build_id(index),
+				     &module->build_id)) {
+		index_close(index);
+		return NULL;
+	}
+	if (index)
+		store_touch(path);
+	return index;
+}
+
+/* What is lost without lines, or half of the names, is made again when more
+ * files are there. */
+static void publish(const struct lookup *lookup)
+{
+	char dir[PATH_MAX];
+
+	if (lookup->why || !index_has_lines(lookup->index) ||
+	    !store_dir(dir, sizeof(dir)))
+		return;
+	store_publish(dir, index_build_id(lookup->index), lookup->bytes.bytes,
+		      lookup->bytes.len, NULL);
+}
+
+static void make(struct lookup *lookup)
+{
+	const struct module_files *files = get_files(lookup);
+	const struct elf_file *debug = &files->debug;
+	struct elf_file alt = ELF_FILE_NONE;
+	const char *why = NULL;
+	size_t len;
+
+	if (!files->code.elf && !debug->elf)
+		return;
+	if (debug->elf && debug->has_dwarf &&
+	    !finder_find_alt(lookup->finder, debug, &alt) &&
+	    elf_file_section(debug, ".gnu_debugaltlink", &len))
+		lookup->why = "the common debug file (dwz) was not found";
+	if (make_index(files, &alt, &lookup->bytes, &why))
 		lookup->index = index_memory(lookup->bytes.bytes,
 					     lookup->bytes.len, NULL);
 	if (why)
 		lookup->why = why;
+	elf_file_close(&alt);
+	if (lookup->index)
+		publish(lookup);
+}
+
+static struct index *get_index(struct lookup *lookup)
+{
+	if (!lookup->has_index && !lookup->index)
+		make(lookup);
+	lookup->has_index = true;
 	return lookup->index;
+}
+
+/* True where the stored index turned out to be damaged, and another has taken
+ * its place: what it said is to be asked again. */
+static bool repair(struct lookup *lookup)
+{
+	if (!lookup->index || !index_is_damaged(lookup->index) ||
+	    lookup->bytes.len > 0)
+		return false;
+	index_close(lookup->index);
+	lookup->index = NULL;
+	lookup->has_index = false;
+	return true;
 }
 
 struct lookup *lookup_open(struct finder *finder, const struct module *module)
@@ -74,19 +129,11 @@ struct lookup *lookup_open(struct finder *finder, const struct module *module)
 
 	if (lookup == NULL)
 		return NULL;
-	lookup->alt = ELF_FILE_NONE;
+	lookup->module = module;
 	lookup->finder = finder;
-	finder_find(finder, module, &lookup->files);
-	if (module->build_id.len == 0)
-		lookup->status = SYMBOLS_NONE;
-	else if (lookup->files.debug.elf)
-		lookup->status = SYMBOLS_FOUND;
-	else
-		lookup->status = SYMBOLS_MISSING;
-	if (lookup->files.code.elf)
-		lookup->base = elf_file_base(&lookup->files.code);
-	else if (lookup->files.debug.elf)
-		lookup->base = elf_file_base(&lookup->files.debug);
+	lookup->files.code = lookup->files.debug = ELF_FILE_NONE;
+	writer_init(&lookup->bytes, MAX_INDEX);
+	lookup->index = open_stored(module);
 	return lookup;
 }
 
@@ -97,7 +144,6 @@ void lookup_close(struct lookup *lookup)
 	index_close(lookup->index);
 	writer_fini(&lookup->bytes);
 	gopclntab_close(lookup->gopclntab);
-	elf_file_close(&lookup->alt);
 	module_files_close(&lookup->files);
 	free(lookup);
 }
@@ -105,29 +151,48 @@ void lookup_close(struct lookup *lookup)
 /* The table is needed at run time, so it is where the code is. */
 static const struct gopclntab *get_gopclntab(struct lookup *lookup)
 {
-	if (!lookup->has_gopclntab && lookup->files.code.elf)
-		lookup->gopclntab = gopclntab_open(&lookup->files.code);
+	const struct elf_file *code;
+
+	if (lookup->has_gopclntab)
+		return lookup->gopclntab;
 	lookup->has_gopclntab = true;
+	code = &get_files(lookup)->code;
+	if (code->elf)
+		lookup->gopclntab = gopclntab_open(code);
 	return lookup->gopclntab;
 }
 
 enum symbols_status lookup_status(struct lookup *lookup)
 {
-	if (lookup->status == SYMBOLS_MISSING && get_gopclntab(lookup))
-		lookup->status = SYMBOLS_FOUND;
-	return lookup->status;
+	if (lookup->module->build_id.len == 0)
+		return SYMBOLS_NONE;
+	if ((lookup->index && index_has_lines(lookup->index)) ||
+	    get_files(lookup)->debug.elf || get_gopclntab(lookup))
+		return SYMBOLS_FOUND;
+	return SYMBOLS_MISSING;
 }
 
-const char *lookup_debug_path(const struct lookup *lookup)
+const char *lookup_debug_path(struct lookup *lookup)
 {
-	if (lookup->files.debug.elf)
-		return lookup->files.debug.path;
-	return lookup->files.code.path;
+	const struct module_files *files;
+
+	if (lookup->index && index_source(lookup->index))
+		return index_source(lookup->index);
+	files = get_files(lookup);
+	return files->debug.elf ? files->debug.path : files->code.path;
 }
 
 const char *lookup_why(const struct lookup *lookup)
 {
 	return lookup->why;
+}
+
+/* The address of OFFSET from the module's base in its own numbering. */
+static uint64_t address_of(struct lookup *lookup, uint64_t offset)
+{
+	struct index *index = get_index(lookup);
+
+	return index ? index_base(index) + offset : offset;
 }
 
 static bool find_symbol(struct lookup *lookup, uint64_t address,
@@ -155,7 +220,7 @@ static void complete(struct lookup *lookup, uint64_t address,
 		return;
 	if (!find_symbol(lookup, address, &symbol)) {
 		if (outermost->function == NULL &&
-		    stubs_name(&lookup->files.code, address, lookup->stub,
+		    stubs_name(&get_files(lookup)->code, address, lookup->stub,
 			       sizeof(lookup->stub))) {
 			outermost->function = lookup->stub;
 			outermost->is_linkage = true;
@@ -241,10 +306,11 @@ static size_t find_levels(struct lookup *lookup, uint64_t address,
 	return n;
 }
 
-void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+/* The functions at OFFSET, as they are to be told; their number. */
+static size_t name_place(struct lookup *lookup, uint64_t offset,
+			 struct level *levels)
 {
-	struct level levels[SYMBOLIZE_MAX_INLINES];
-	uint64_t address = lookup->base + offset;
+	uint64_t address = address_of(lookup, offset);
 	size_t n = find_levels(lookup, address, levels);
 
 	if (n == 0) {
@@ -254,6 +320,17 @@ void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 	complete(lookup, address, &levels[n - 1]);
 	if (n == 1 && !levels[0].function && !levels[0].file)
 		n = 0;
+	return n;
+}
+
+void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+{
+	struct level levels[SYMBOLIZE_MAX_INLINES];
+	size_t n;
+
+	do
+		n = name_place(lookup, offset, levels);
+	while (repair(lookup));
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
 		write_level(out, &levels[i]);
@@ -267,12 +344,14 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 	size_t n = 0;
 
 	if (index)
-		n = tailcall_between(index, lookup->base + return_offset,
-				     lookup->base + inner_offset, pcs);
+		n = tailcall_between(index, address_of(lookup, return_offset),
+				     address_of(lookup, inner_offset), pcs);
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
-		writer_u64(out, pcs[i] - lookup->base);
-		lookup_write(lookup, pcs[i] - lookup->base - 1, out);
+		uint64_t passed = pcs[i] - index_base(index);
+
+		writer_u64(out, passed);
+		lookup_write(lookup, passed - 1, out);
 	}
 	return n;
 }

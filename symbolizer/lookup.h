@@ -8,15 +8,16 @@
 
 struct lookup;
 
-/* Find and open what there is for MODULE. NULL without memory; a module
- * without any files gives a lookup that knows nothing. FINDER must outlive
- * it. */
+/* Open MODULE's index, if it is in the store; else it is made, once something
+ * is asked, from what FINDER finds, and put there. NULL without memory; a
+ * module without any files gives a lookup that knows nothing. FINDER and MODULE
+ * must outlive it. */
 struct lookup *lookup_open(struct finder *finder, const struct module *module);
 void lookup_close(struct lookup *lookup);
 
 enum symbols_status lookup_status(struct lookup *lookup);
 /* Path of the file with the names, or NULL. */
-const char *lookup_debug_path(const struct lookup *lookup);
+const char *lookup_debug_path(struct lookup *lookup);
 /* Why there are fewer names than there might be, or NULL. */
 const char *lookup_why(const struct lookup *lookup);
 

@@ -320,8 +320,8 @@ static void find_places(struct build *build)
 	memset(&build->functions[0], 0, sizeof(build->functions[0]));
 }
 
-bool build_write(struct build *build, const struct build_id *build_id,
-		 uint64_t base, struct writer *out)
+bool build_write(struct build *build, const struct build_module *module,
+		 struct writer *out)
 {
 	struct pack pack;
 
@@ -342,8 +342,9 @@ bool build_write(struct build *build, const struct build_id *build_id,
 		.symbols = build->symbols, .nsymbols = build->nsymbols,
 		.calls = build->tails.kept, .ncalls = build->tails.nkept,
 		.tails = build->tails.tails, .ntails = build->tails.ntails,
-		.strings = &build->strings, .base = base,
-		.build_id = build_id,
+		.strings = &build->strings,
+		.source = strings_add(&build->strings, module->source),
+		.build_id = &module->build_id, .base = module->base,
 	};
 	return pack_write(&pack, out);
 }

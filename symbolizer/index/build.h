@@ -63,9 +63,15 @@ void build_add(struct build *build, const struct build_row *row);
 /* All of SYMTAB, which is finished; once. */
 void build_symbols(struct build *build, const struct symtab *symtab);
 
-/* Write the index of the module with BUILD_ID, whose file's offset 0 has the
- * address BASE, to OUT, which is empty. False without memory. */
-bool build_write(struct build *build, const struct build_id *build_id,
-		 uint64_t base, struct writer *out);
+/* Which module it is, and from which file most of this is. */
+struct build_module {
+	struct build_id build_id;
+	uint64_t base; /* address of the file's offset 0 */
+	const char *source;
+};
+
+/* Write the index to OUT, which is empty. False without memory. */
+bool build_write(struct build *build, const struct build_module *module,
+		 struct writer *out);
 
 #endif

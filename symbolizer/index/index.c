@@ -21,6 +21,7 @@ struct index {
 	struct build_id build_id;
 	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
 	uint64_t base, first, sums_at;
+	uint32_t source; /* in strings */
 	uint64_t *checked; /* a bit per chunk */
 	bool is_damaged;
 };
@@ -44,6 +45,8 @@ static bool read_head(struct index *index)
 	memcpy(index->build_id.bytes, id, id_len);
 	index->base = reader_u64(&r);
 	index->first = reader_u64(&r);
+	index->source = reader_u32(&r);
+	reader_u32(&r);
 	index->sums_at = reader_u64(&r);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		index->at[i] = reader_u64(&r);
@@ -268,6 +271,16 @@ static const char *file_path(struct index *index, uint32_t file)
 	uint32_t text = reader_u32(&r);
 
 	return file == 0 || r.bad ? NULL : text_at(index, text);
+}
+
+bool index_has_lines(const struct index *index)
+{
+	return index->section_len[INDEX_STARTS] > 0;
+}
+
+const char *index_source(struct index *index)
+{
+	return text_at(index, index->source);
 }
 
 struct row {

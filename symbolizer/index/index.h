@@ -24,6 +24,13 @@ void index_close(struct index *index);
 
 const struct build_id *index_build_id(const struct index *index);
 
+/* True where it says what is at addresses, and not only what symbols are
+ * called. */
+bool index_has_lines(const struct index *index);
+
+/* The path of the file that this is from, or NULL. */
+const char *index_source(struct index *index);
+
 /* True where a chunk that was looked at had another checksum; what it had is
  * missing from the answers. */
 bool index_is_damaged(const struct index *index);

@@ -29,6 +29,10 @@ bool make_index(const struct module_files *files, const struct elf_file *alt,
 {
 	const struct elf_file *any = files->code.elf ? &files->code
 						     : &files->debug;
+	const struct build_module module = {
+		.build_id = any->build_id, .base = elf_file_base(any),
+		.source = files->debug.elf ? files->debug.path : any->path,
+	};
 	struct build *build = build_new();
 	struct symtab symtab = { 0 };
 	bool done;
@@ -41,7 +45,7 @@ bool make_index(const struct module_files *files, const struct elf_file *alt,
 	symtab_add(&symtab, &files->code);
 	symtab_finish(&symtab);
 	build_symbols(build, &symtab);
-	done = build_write(build, &any->build_id, elf_file_base(any), out);
+	done = build_write(build, &module, out);
 	symtab_fini(&symtab);
 	build_free(build);
 	return done;

@@ -280,6 +280,8 @@ static void patch_head(struct packing *packing, uint64_t sums_at)
 	writer_bytes(&head, id->bytes, MAX_BUILD_ID);
 	writer_u64(&head, packing->pack->base);
 	writer_u64(&head, first_address(packing->pack));
+	writer_u32(&head, packing->pack->source);
+	writer_u32(&head, 0);
 	writer_u64(&head, sums_at);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		writer_u64(&head, packing->at[i]);

@@ -55,6 +55,7 @@ struct pack {
 	const struct pack_tail *tails; /* by caller, return_pc */
 	size_t ntails;
 	const struct build_id *build_id;
+	uint32_t source; /* in strings */
 	uint64_t base; /* address of the file's offset 0 */
 };
 

@@ -437,6 +437,16 @@ def symbolize(report, *options):
     return json.loads(epitaph_ok("symbolize", "--json", *options, report))
 
 
+def symbol_store():
+    """Where the command line keeps indexes, in clean_env()."""
+    return pathlib.Path(os.getcwd(), ".cache/epitaph/symbols")
+
+
+def forget_symbols():
+    """Take away the indexes of files that are not as they were."""
+    shutil.rmtree(symbol_store())
+
+
 def crashed_thread(symbolized):
     """The thread that crashed, of what symbolize() gave."""
     found = [t for t in symbolized["threads"] if t["crashed"]]

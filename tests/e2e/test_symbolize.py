@@ -429,6 +429,7 @@ def test_common_debug_file():
     shutil.move("common", "folder/other")
     check_stack(report, "-S", "folder")
     os.unlink("folder/other")
+    lib.forget_symbols()
     assert "dwz" in module_of(report, "a", "-S", "folder")["why"]
 
 
@@ -456,6 +457,7 @@ def test_other_build_is_refused():
     other = compile_names("other", "-O2", "-DOTHER=1",
                           "-Wl,--build-id=0x0102030405060708")
     shutil.copy(other, program)
+    lib.forget_symbols()
     assert module_of(report, "program")["symbols"] == "missing"
     named = lib.crashed_thread(lib.symbolize(report))["frames"][0]
     assert named["function"] is None and named["file"] is None
@@ -472,6 +474,34 @@ def test_other_build_is_refused():
     assert module_of(report, "linked")["symbols"] == "missing"
 
 
+def test_index_is_kept():
+    """a module's index is kept, and made again if it is damaged"""
+    program = compile_names("program", "-O2")
+    report = crash(program)
+    full = lib.symbolize(report)
+    identity = build_id(program)
+    index = lib.symbol_store() / identity[:2] / f"{identity[2:]}.csym"
+    written = index.read_bytes()
+    # Without the program's debug information there is nothing else to ask.
+    away = shutil.copy(program, "away")
+    objcopy("--strip-debug", program)
+    assert lib.symbolize(report)["threads"] == full["threads"]
+    assert index.read_bytes() == written
+    # What is damaged names nothing, and is as good as not there.
+    shutil.move(away, program)
+    for damaged in (b"", b"nonsense", written[:-1], written[:1000],
+                    bytes([written[0] ^ 1]) + written[1:],
+                    written[:-1] + bytes([written[-1] ^ 1])):
+        index.write_bytes(damaged)
+        assert lib.symbolize(report)["threads"] == full["threads"]
+        assert index.read_bytes() == written
+    # A byte that is another one in what is looked at.
+    for place in range(600, len(written) - 100, len(written) // 50):
+        index.write_bytes(written[:place] + bytes([written[place] ^ 0x55]) +
+                          written[place + 1:])
+        assert lib.symbolize(report)["threads"] == full["threads"], place
+
+
 def test_no_build_id():
     """a module without a build-id gets no names from a file that may differ"""
     program = compile_names("program", "-O2", "-Wl,--build-id=none")
@@ -486,6 +516,7 @@ def test_stripped():
     report = crash(program)
     full = names_of(report)
     split_debug(program).unlink()
+    lib.forget_symbols()
     kept = names_of(report)
     assert module_of(report, "program")["symbols"] == "missing"
     exported = [name for name in kept if name]

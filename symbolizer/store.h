@@ -1,0 +1,33 @@
+/* The symbol store: DIR/ab/cdef.debug and DIR/ab/cdef for files by build-id, as
+ * in gdb's trees, and DIR/ab/cdef.csym for the index of each. Process: any. */
+#ifndef EPITAPH_SYMBOLIZER_STORE_H
+#define EPITAPH_SYMBOLIZER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../lib/report/bytes.h"
+#include "../lib/report/report.h"
+
+/* What all indexes of a store may take; then those go that were not used for
+ * longest. libjvm's takes 18 MB. */
+#define STORE_MAX_BYTES ((uint64_t)4 << 30)
+
+/* Where the store is: EPITAPH_SYMBOLS, or /var/lib/epitaph/symbols if it can be
+ * written to, or epitaph/symbols in the user's cache. False where there is no
+ * place for one. */
+bool store_dir(char *out, size_t cap);
+
+/* The path of the index of the module with ID. False where it has none. */
+bool store_index_path(const char *dir, const struct build_id *id, char *out,
+		      size_t cap);
+
+/* The index at PATH was used just now. */
+void store_touch(const char *path);
+
+/* Put the index of the module with ID, the LEN BYTES, there: whole, or not at
+ * all. Makes room for it. */
+bool store_publish(const char *dir, const struct build_id *id,
+		   const void *bytes, size_t len, struct error *err);
+
+#endif
