@@ -196,6 +196,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/worker.c
 
 CLI_SRCS = \
+	symbolizer/cli/addr2line.c \
 	symbolizer/cli/api.c \
 	symbolizer/cli/common.c \
 	symbolizer/cli/dmp.c \

@@ -188,30 +188,50 @@ uint64_t elf_file_base(const struct elf_file *file)
 	return 0;
 }
 
-const void *elf_file_section(const struct elf_file *file, const char *name,
-			     size_t *len_out)
+/* The section NAME, with *SHDR_OUT; NULL if there is none. */
+static Elf_Scn *find_section(const struct elf_file *file, const char *name,
+			     GElf_Shdr *shdr_out)
 {
 	Elf_Scn *scn = NULL;
 	size_t strings;
 
-	if (elf_getshdrstrndx(file->elf, &strings) != 0)
+	if (!file->elf || elf_getshdrstrndx(file->elf, &strings) != 0)
 		return NULL;
 	while ((scn = elf_nextscn(file->elf, scn)) != NULL) {
-		GElf_Shdr shdr;
 		const char *has;
-		Elf_Data *data;
 
-		if (gelf_getshdr(scn, &shdr) == NULL ||
-		    shdr.sh_type == SHT_NOBITS)
+		if (gelf_getshdr(scn, shdr_out) == NULL)
 			continue;
-		has = elf_strptr(file->elf, strings, shdr.sh_name);
-		if (has == NULL || strcmp(has, name) != 0)
-			continue;
-		data = elf_rawdata(scn, NULL);
-		if (data == NULL || data->d_buf == NULL)
-			return NULL;
-		*len_out = data->d_size;
-		return data->d_buf;
+		has = elf_strptr(file->elf, strings, shdr_out->sh_name);
+		if (has && strcmp(has, name) == 0)
+			return scn;
 	}
 	return NULL;
+}
+
+const void *elf_file_section(const struct elf_file *file, const char *name,
+			     size_t *len_out)
+{
+	GElf_Shdr shdr;
+	Elf_Scn *scn = find_section(file, name, &shdr);
+	Elf_Data *data;
+
+	if (!scn || shdr.sh_type == SHT_NOBITS)
+		return NULL;
+	data = elf_rawdata(scn, NULL);
+	if (data == NULL || data->d_buf == NULL)
+		return NULL;
+	*len_out = data->d_size;
+	return data->d_buf;
+}
+
+bool elf_file_section_address(const struct elf_file *file, const char *name,
+			      uint64_t *address_out)
+{
+	GElf_Shdr shdr;
+
+	if (!find_section(file, name, &shdr))
+		return false;
+	*address_out = shdr.sh_addr;
+	return true;
 }

@@ -42,4 +42,8 @@ uint64_t elf_file_base(const struct elf_file *file);
 const void *elf_file_section(const struct elf_file *file, const char *name,
 			     size_t *len_out);
 
+/* Where the section NAME begins, in FILE's own numbering. */
+bool elf_file_section_address(const struct elf_file *file, const char *name,
+			      uint64_t *address_out);
+
 #endif

@@ -33,6 +33,8 @@ struct lookup {
 	struct gopclntab *gopclntab;
 	bool has_gopclntab; /* looked for only once the index does not
 	                     * suffice */
+	struct module *own; /* the module, where nobody else has it */
+	char path[PATH_MAX]; /* of that */
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	const char *why;
 };
@@ -137,6 +139,47 @@ struct lookup *lookup_open(struct finder *finder, const struct module *module)
 	return lookup;
 }
 
+/* A file without a build-id stands for itself: nothing else is known to be of
+ * the same build, and nothing is kept of it. */
+static bool stand_alone(struct lookup *lookup, const char *path,
+			struct error *err)
+{
+	lookup->has_files = true;
+	return elf_file_open(path, &lookup->files.code, err) &&
+	       elf_file_open(path, &lookup->files.debug, err);
+}
+
+struct lookup *lookup_open_file(struct finder *finder, const char *path,
+				struct error *err)
+{
+	struct lookup *lookup = NULL;
+	struct elf_file file;
+	struct module *module;
+
+	if (!elf_file_open(path, &file, err))
+		return NULL;
+	module = calloc(1, sizeof(*module));
+	if (module)
+		lookup = lookup_open(finder, module);
+	if (!lookup) {
+		free(module);
+		elf_file_close(&file);
+		fail(err, ERR_NO_MEMORY, "no memory");
+		return NULL;
+	}
+	lookup->own = module;
+	module->build_id = file.build_id;
+	module->path = realpath(path, lookup->path);
+	elf_file_close(&file);
+	if (module->build_id.len > 0)
+		lookup->index = open_stored(module);
+	if (module->build_id.len == 0 && !stand_alone(lookup, path, err)) {
+		lookup_close(lookup);
+		return NULL;
+	}
+	return lookup;
+}
+
 void lookup_close(struct lookup *lookup)
 {
 	if (lookup == NULL)
@@ -145,6 +188,7 @@ void lookup_close(struct lookup *lookup)
 	writer_fini(&lookup->bytes);
 	gopclntab_close(lookup->gopclntab);
 	module_files_close(&lookup->files);
+	free(lookup->own);
 	free(lookup);
 }
 
@@ -306,11 +350,9 @@ static size_t find_levels(struct lookup *lookup, uint64_t address,
 	return n;
 }
 
-/* The functions at OFFSET, as they are to be told; their number. */
-static size_t name_place(struct lookup *lookup, uint64_t offset,
+static size_t name_place(struct lookup *lookup, uint64_t address,
 			 struct level *levels)
 {
-	uint64_t address = address_of(lookup, offset);
 	size_t n = find_levels(lookup, address, levels);
 
 	if (n == 0) {
@@ -323,14 +365,32 @@ static size_t name_place(struct lookup *lookup, uint64_t offset,
 	return n;
 }
 
-void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+size_t lookup_levels(struct lookup *lookup, uint64_t address,
+		     struct level *levels)
 {
-	struct level levels[SYMBOLIZE_MAX_INLINES];
 	size_t n;
 
 	do
-		n = name_place(lookup, offset, levels);
+		n = name_place(lookup, address, levels);
 	while (repair(lookup));
+	return n;
+}
+
+bool lookup_section(struct lookup *lookup, const char *name,
+		    uint64_t *address_out)
+{
+	const struct module_files *files = get_files(lookup);
+
+	return elf_file_section_address(files->code.elf ? &files->code
+							: &files->debug,
+					name, address_out);
+}
+
+void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
+{
+	struct level levels[SYMBOLIZE_MAX_INLINES];
+	size_t n = lookup_levels(lookup, address_of(lookup, offset), levels);
+
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
 		write_level(out, &levels[i]);

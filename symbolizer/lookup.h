@@ -4,6 +4,7 @@
 
 #include "../lib/report/bytes.h"
 #include "finder.h"
+#include "level.h"
 #include "symbolize.h"
 
 struct lookup;
@@ -20,6 +21,20 @@ enum symbols_status lookup_status(struct lookup *lookup);
 const char *lookup_debug_path(struct lookup *lookup);
 /* Why there are fewer names than there might be, or NULL. */
 const char *lookup_why(const struct lookup *lookup);
+
+/* The same for the file PATH itself and what belongs to it, whatever its
+ * build-id. NULL with ERR where it cannot be opened. */
+struct lookup *lookup_open_file(struct finder *finder, const char *path,
+				struct error *err);
+
+/* The functions at ADDRESS, of the module's own numbering, innermost first, at
+ * most SYMBOLIZE_MAX_INLINES: their number. Texts live until the next call. */
+size_t lookup_levels(struct lookup *lookup, uint64_t address,
+		     struct level *levels);
+
+/* Where the section NAME begins, in that numbering. Opens the files. */
+bool lookup_section(struct lookup *lookup, const char *name,
+		    uint64_t *address_out);
 
 /* Append the functions at OFFSET from the module's base to OUT: a u32 count,
  * then per function, innermost first, what lookup_read_name() reads. */

@@ -11,14 +11,6 @@ enum {
 	MAX_LEB = 10, /* bytes of a number */
 };
 
-void reader_init(struct reader *r, const void *bytes, size_t len)
-{
-	r->bytes = bytes;
-	r->len = len;
-	r->pos = 0;
-	r->bad = false;
-}
-
 struct reader reader_at(struct reader *from, uint64_t offset, uint64_t len)
 {
 	struct reader r = { .bytes = from->bytes };

@@ -22,7 +22,13 @@ struct reader {
 	bool bad;
 };
 
-void reader_init(struct reader *r, const void *bytes, size_t len);
+static inline void reader_init(struct reader *r, const void *bytes, size_t len)
+{
+	r->bytes = (const uint8_t *)bytes;
+	r->len = len;
+	r->pos = 0;
+	r->bad = false;
+}
 
 /* A reader over LEN bytes at OFFSET of FROM's buffer (not of its position).
  * Where that range does not lie within FROM, FROM becomes bad and the new
@@ -100,6 +106,8 @@ static inline uint64_t reader_uleb(struct reader *r)
 {
 	uint64_t value = 0;
 
+	if (!r->bad && r->pos < r->len && r->bytes[r->pos] < 0x80)
+		return r->bytes[r->pos++]; /* as most are */
 	for (unsigned shift = 0; shift < 70; shift += 7) {
 		uint8_t byte = reader_u8(r);
 

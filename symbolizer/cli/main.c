@@ -29,6 +29,33 @@ static const char symbols_help[] =
 
 static const struct verb verbs[] = {
 	{
+		"addr2line", cli_addr2line,
+		"[-aCfips] [-j SECTION] [-S DIR]... [--build-id ID] [-e FILE] "
+		"[ADDR...]",
+		"name addresses of a file, as binutils' addr2line does",
+		"  -a, --addresses      show each address before its answer\n"
+		"  -C, --demangle[=S]   demangle functions (C++, Rust, D; styles "
+		"are\n"
+		"                       told apart by the names)\n"
+		"  -e, --exe FILE       the file (a.out); its debug file is "
+		"found by\n"
+		"                       build-id\n"
+		"      --build-id ID    instead: whatever file has it\n"
+		"  -f, --functions      show functions\n"
+		"  -i, --inlines        show the functions that were inlined "
+		"into\n"
+		"  -j, --section NAME   addresses are offsets in that section\n"
+		"  -p, --pretty-print   all of an answer on one line\n"
+		"  -s, --basenames      files without directories\n"
+		"  -b, -r, -R           taken, and without meaning here\n"
+		"\n"
+		"Without ADDR addresses are read from stdin, each answered "
+		"before the\nnext has to be there. All are hexadecimal.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph addr2line -Cfie /usr/bin/redis-server 0x4f2d0\n",
+	},
+	{
 		"doctor", cli_doctor,
 		"[-c URL] [-s DIR] [-S DIR]... [--json]",
 		"say what works on this machine, and what to do where not",

@@ -12,7 +12,7 @@ enum {
 	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */
-	INDEX_SCOPES = 16,      /* the same */
+	INDEX_SCOPES = 8,       /* the same */
 	INDEX_FUNCTION_SIZE = 12,
 	INDEX_SYMBOL_SIZE = 24,
 	INDEX_STARTS_SIZE = 12, /* of a block of rows: address, offset */
@@ -32,7 +32,8 @@ enum index_section {
 	INDEX_CALLS,     /* of functions that end in tail calls: u64 behind the
 	                  * call, callee */
 	INDEX_TAILS,     /* tail calls: u64 caller, behind the jump, callee */
-	INDEX_STRINGS,   /* each with a NUL; offset 0 is the empty one */
+	INDEX_STRINGS,   /* each with a NUL, and in one chunk: the section
+	                  * begins with one; offset 0 is the empty one */
 	INDEX_SECTIONS,
 };
 

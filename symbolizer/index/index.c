@@ -55,7 +55,8 @@ static bool read_head(struct index *index)
 		    index->section_len[i] > index->sums_at - index->at[i])
 			return false;
 	}
-	return !r.bad && index->sums_at < index->len;
+	return !r.bad && index->sums_at < index->len &&
+	       index->at[INDEX_STRINGS] % INDEX_CHUNK == 0;
 }
 
 /* The checksums have one themselves, and there is one for each chunk. */
@@ -77,6 +78,17 @@ static bool check_sums(struct index *index)
 	return index->checked != NULL;
 }
 
+/* A chunk of strings ends with a NUL, so that each ends in it. */
+static bool has_end(const struct index *index, size_t at, size_t len)
+{
+	uint64_t end = index->at[INDEX_STRINGS] +
+		       index->section_len[INDEX_STRINGS];
+
+	if (at < index->at[INDEX_STRINGS] || at >= end)
+		return true;
+	return index->bytes[(end - at < len ? end : at + len) - 1] == '\0';
+}
+
 static bool check_chunk(struct index *index, size_t chunk)
 {
 	size_t at = chunk * INDEX_CHUNK;
@@ -87,7 +99,8 @@ static bool check_chunk(struct index *index, size_t chunk)
 	reader_init(&r, index->bytes + index->sums_at,
 		    index->len - (size_t)index->sums_at);
 	reader_skip(&r, chunk * sizeof(uint32_t));
-	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + at, len)) {
+	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + at, len) ||
+	    !has_end(index, at, len)) {
 		index->is_damaged = true;
 		return false;
 	}
@@ -159,8 +172,6 @@ struct index *index_open(const char *path, struct error *err)
 		fail_errno(err, "mmap");
 		return NULL;
 	}
-	/* Without it the kernel maps what lies around each page looked at. */
-	madvise(bytes, (size_t)st.st_size, MADV_RANDOM);
 	index = open_bytes(bytes, (size_t)st.st_size, true, err);
 	if (!index)
 		munmap(bytes, (size_t)st.st_size);
@@ -227,17 +238,22 @@ static struct reader table_item(struct index *index,
 }
 
 /* Of a table whose items begin with an address, sorted: how many are at or
- * before ADDRESS. */
+ * before ADDRESS. The table is checked as a whole, once: a search goes all over
+ * it. */
 static uint64_t count_until(struct index *index, enum index_section section,
 			    size_t size, uint64_t address)
 {
+	const uint8_t *items = index->bytes + index->at[section];
 	uint64_t low = 0, high = index->section_len[section] / size;
 
+	if (!is_sound(index, index->at[section], high * size))
+		return 0;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
-		struct reader r = table_item(index, section, middle, size);
+		uint64_t at;
 
-		if (reader_u64(&r) <= address && !r.bad)
+		memcpy(&at, items + middle * size, sizeof(at));
+		if (le64toh(at) <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -245,23 +261,16 @@ static uint64_t count_until(struct index *index, enum index_section section,
 	return low;
 }
 
-/* NULL for the empty text, and where there is none. */
+/* NULL for the empty text, and where there is none. It ends in the chunk that
+ * it begins in. */
 static const char *text_at(struct index *index, uint32_t offset)
 {
-	uint64_t len = index->section_len[INDEX_STRINGS];
-	struct reader r;
-	uint64_t end = offset;
-	const char *text;
+	uint64_t at = index->at[INDEX_STRINGS] + offset;
 
-	if (offset == 0 || offset >= len)
+	if (offset == 0 || offset >= index->section_len[INDEX_STRINGS] ||
+	    !is_sound(index, at, 1))
 		return NULL;
-	do { /* a chunk at a time, to where it ends */
-		end += INDEX_CHUNK - (index->at[INDEX_STRINGS] + end) %
-					     INDEX_CHUNK;
-		r = section_part(index, INDEX_STRINGS, offset, end);
-		text = reader_text(&r);
-	} while (!text && end < len && !index->is_damaged);
-	return text;
+	return (const char *)index->bytes + at;
 }
 
 static const char *file_path(struct index *index, uint32_t file)

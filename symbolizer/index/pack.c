@@ -325,6 +325,7 @@ bool pack_write(struct pack *pack, struct writer *out)
 	write_files(&packing);
 	write_symbols(&packing);
 	write_calls(&packing);
+	writer_align(out, INDEX_CHUNK);
 	put_section(&packing, INDEX_STRINGS, &pack->strings->bytes);
 	write_sums(&packing);
 	writer_fini(&packing.data);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format.h"
+
 enum { FIRST_SLOTS = 1 << 14 };
 
 void strings_init(struct strings *strings)
@@ -50,7 +52,7 @@ static uint32_t *find_slot(const struct strings *strings, uint32_t *slots,
 		const char *has = (const char *)strings->bytes.bytes +
 				  slots[i] - 1;
 
-		if (strcmp(has, text) == 0)
+		if (strncmp(has, text, len) == 0 && has[len] == '\0')
 			break;
 		i = (i + 1) & (nslots - 1);
 	}
@@ -80,9 +82,23 @@ static bool double_slots(struct strings *strings)
 	return true;
 }
 
+/* Add TEXT, all of it in one chunk; where it is then. */
+static uint32_t append(struct strings *strings, const char *text, size_t len)
+{
+	size_t left = INDEX_CHUNK - strings->bytes.len % INDEX_CHUNK;
+	uint32_t at;
+
+	if (len + 1 > left)
+		writer_zero(&strings->bytes, left);
+	at = (uint32_t)strings->bytes.len;
+	writer_bytes(&strings->bytes, text, len);
+	writer_u8(&strings->bytes, 0);
+	return at;
+}
+
 uint32_t strings_add(struct strings *strings, const char *text)
 {
-	size_t len = strlen(text);
+	size_t len = strnlen(text, INDEX_CHUNK - 1);
 	uint32_t *slot;
 
 	if (len == 0 || strings->bytes.bad)
@@ -93,9 +109,8 @@ uint32_t strings_add(struct strings *strings, const char *text)
 	}
 	slot = find_slot(strings, strings->slots, strings->nslots, text, len);
 	if (*slot == 0) {
-		uint32_t at = (uint32_t)strings->bytes.len;
+		uint32_t at = append(strings, text, len);
 
-		writer_bytes(&strings->bytes, text, len + 1);
 		if (strings->bytes.bad)
 			return 0;
 		*slot = at + 1;
