@@ -30,7 +30,8 @@ static const char symbols_help[] =
 static const struct verb verbs[] = {
 	{
 		"addr2line", cli_addr2line,
-		"[-aCfips] [-j SECTION] [-S DIR]... [--build-id ID] [-e FILE] "
+		"[-aCfips] [-j SECTION] [-S DIR]... [--build-id ID] "
+		"[-e FILE] "
 		"[ADDR...]",
 		"name addresses of a file, as binutils' addr2line does",
 		"  -a, --addresses      show each address before its answer\n"

@@ -1,0 +1,207 @@
+"""epitaph addr2line: binutils' options and output."""
+
+import os
+import re
+import subprocess
+
+import lib
+import test_symbolize
+
+SOURCE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+namespace outer {
+struct inner {
+	__attribute__((noinline)) int method(int n) { return printf("%d\n", n); }
+};
+}
+
+static inline __attribute__((always_inline)) int inlined(int n)
+{
+	outer::inner in;
+
+	return in.method(n) + 1;
+}
+
+extern "C" __attribute__((noinline)) int host(int n)
+{
+	return inlined(n) * 2;
+}
+
+int main(int argc, char **argv)
+{
+	return host(argc) > 100 ? abs(argv[0][0]) : 0;
+}
+"""
+
+OPTIONS = ([], ["-f"], ["-i"], ["-f", "-i"], ["-C", "-f", "-i"],
+           ["-a", "-f", "-i"], ["-p", "-f", "-i"], ["-Cfpia"], ["-pi"],
+           ["-s"], ["-s", "-f", "-i", "-C"], ["--addresses", "--functions"],
+           ["--demangle", "--functions", "--inlines", "--pretty-print"],
+           ["--demangle=gnu-v3", "-f"], ["--basenames", "--inlines"],
+           ["-b", "elf64-x86-64", "-f"], ["-r", "-f"])
+
+
+def compile_program(name, *flags, source=SOURCE, compiler="g++"):
+    with open(f"{name}.cc", "w", encoding="ascii") as file:
+        file.write(source)
+    subprocess.run([compiler, "-g", *flags, "-o", name, f"{name}.cc"],
+                   check=True)
+    return os.path.abspath(name)
+
+
+def plain(text):
+    """TEXT of binutils without what an index does not keep."""
+    return re.sub(r" \(discriminator \d+\)", "", text)
+
+
+def ask(tool, path, options, addresses, stdin=None):
+    done = subprocess.run([*tool, *options, "-e", path, *addresses],
+                          input=stdin, capture_output=True, text=True,
+                          check=False, env=lib.clean_env())
+    assert done.returncode == 0, done
+    assert done.stderr == "", done.stderr
+    return done.stdout
+
+
+def both(path, options, addresses, stdin=None):
+    ours = ask([str(lib.EPITAPH), "addr2line"], path, options, addresses,
+               stdin)
+    theirs = plain(ask(["addr2line"], path, options, addresses, stdin))
+    return ours, theirs
+
+
+def code_addresses(path):
+    """Addresses of all instructions of the program's own functions."""
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path],
+                          capture_output=True, text=True, check=True).stdout
+    found, wanted = [], False
+    for line in text.splitlines():
+        function = re.match(r"[0-9a-f]+ <(.*)>:", line)
+        if function:
+            wanted = function[1] in ("main", "host") or \
+                "method" in function[1]
+        place = re.match(r" +([0-9a-f]+):", line)
+        if place and wanted and "nop" not in line and "xchg" not in line:
+            found.append(f"0x{place[1]}")
+    assert len(found) > 10, found
+    return found
+
+
+def sure_addresses(path):
+    """Those of code_addresses() of which binutils and llvm say the same, and
+    binutils, too, with -i and without."""
+    addresses = code_addresses(path)
+    numbers = [int(a, 16) for a in addresses]
+    alone = ask(["addr2line"], path, ["-fC"], addresses).splitlines()[::2]
+    found = [a for a, llvm, binutils, name in
+             zip(addresses, test_symbolize.ask_llvm(path, numbers),
+                 test_symbolize.ask_binutils(path, numbers), alone)
+             if llvm == binutils and
+             binutils[0][0] == test_symbolize.short(name)]
+    assert len(found) > len(addresses) / 2, (found, addresses)
+    return found
+
+
+def test_options():
+    """each option prints what binutils prints, wherever llvm says the same"""
+    for flags in (["-O0"], ["-O2"], ["-O2", "-gdwarf-4"],
+                  ["-O1", "-no-pie", "-gz"]):
+        path = compile_program("program", *flags)
+        addresses = sure_addresses(path)
+        for options in OPTIONS:
+            ours, theirs = both(path, options, addresses)
+            assert ours == theirs, (flags, options, [
+                pair for pair in zip(ours.split("\n"), theirs.split("\n"))
+                if pair[0] != pair[1]])
+
+
+def test_input():
+    """addresses come from stdin too, with or without 0x, and each is answered"""
+    path = compile_program("program", "-O2")
+    addresses = sure_addresses(path)
+    lines = "".join(a.removeprefix("0x") + "\n" for a in addresses)
+    ours, theirs = both(path, ["-fi"], [], lines)
+    assert ours == theirs
+    ours, theirs = both(path, ["-fi"], [], lines.removesuffix("\n"))
+    assert ours == theirs
+    # One address, and the answer before the next one.
+    with subprocess.Popen([lib.EPITAPH, "addr2line", "-Cfie", path],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True, env=lib.clean_env()) as process:
+        for address in addresses[:3]:
+            process.stdin.write(f"{address}\n")
+            process.stdin.flush()
+            expected = ask(["addr2line"], path, ["-Cfi"], [address])
+            answer = "".join(process.stdout.readline()
+                             for _ in expected.splitlines())
+            assert answer == plain(expected), answer
+        process.stdin.close()
+        process.stdout.read()
+        assert process.wait() == 0
+
+
+def test_unknown():
+    """an address where nothing is, a symbol without lines, no debug information"""
+    path = compile_program("program", "-O2")
+    for options in ([], ["-f"], ["-fi"], ["-pf"], ["-a"], ["-pfa"]):
+        ours, theirs = both(path, options, ["0x10", "zz", "0"])
+        assert ours == theirs, (options, ours, theirs)
+    stripped = compile_program("stripped", "-O2")
+    subprocess.run(["objcopy", "--strip-debug", stripped], check=True)
+    for options in ([], ["-f"], ["-Cfi"]):
+        ours, theirs = both(stripped, options, code_addresses(stripped))
+        assert ours == theirs, (options, ours, theirs)
+
+
+def test_sections():
+    """-j counts from the start of a section; a file of options is read"""
+    path = compile_program("program", "-O2")
+    start, _ = test_symbolize.text_range(path)
+    addresses = sure_addresses(path)
+    offsets = [hex(int(a, 16) - start) for a in addresses]
+    ours, theirs = both(path, ["-fi", "-j", ".text"], offsets)
+    assert ours == theirs
+    assert ours == both(path, ["-fi"], addresses)[0]
+    with open("options", "w", encoding="ascii") as file:
+        file.write("-f -i\n-C")
+    ours, theirs = both(path, ["@options"], sure_addresses(path))
+    assert ours == theirs
+
+
+def test_build_id():
+    """--build-id finds a file that is in no place of its own"""
+    path = compile_program("program", "-O2")
+    identity = test_symbolize.build_id(path)
+    address = code_addresses(path)[3]
+    expected = ask([str(lib.EPITAPH), "addr2line"], path, ["-fi"], [address])
+    os.mkdir("folder")
+    os.rename(path, "folder/anything")
+    found = lib.epitaph_ok("addr2line", "-fi", "-S", "folder", "--build-id",
+                           identity, address)
+    assert found == expected
+    lib.forget_symbols()
+    missing = lib.epitaph_ok("addr2line", "-fi", "--build-id", identity,
+                             address)
+    assert missing == "??\n??:0\n", missing
+
+
+def test_errors():
+    """a file that is not there, or none, is named, and the status is 1"""
+    with open("text", "w", encoding="ascii") as file:
+        file.write("no ELF file")
+    for name, reason in (("nowhere", "No such file"), ("text", "not an ELF"),
+                         (".", "not a regular file")):
+        done = lib.epitaph("addr2line", "-e", name, "0x10")
+        assert done.exit == 1, done
+        assert done.stderr.decode().startswith(f"epitaph: addr2line {name}: "), done
+        assert reason in done.stderr.decode(), done
+        assert done.stdout == b"", done
+    path = compile_program("program", "-O2")
+    done = lib.epitaph("addr2line", "-e", path, "-j", ".nothing", "0")
+    assert done.exit == 1 and b".nothing" in done.stderr, done
+    done = lib.epitaph("addr2line", "--build-id", "xyz", "0")
+    assert done.exit == 1 and b"xyz" in done.stderr, done
+    done = lib.epitaph("addr2line", "--nonsense")
+    assert done.exit == 2, done
