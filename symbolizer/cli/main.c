@@ -31,13 +31,12 @@ static const struct verb verbs[] = {
 	{
 		"addr2line", cli_addr2line,
 		"[-aCfips] [-j SECTION] [-S DIR]... [--build-id ID] "
-		"[-e FILE] "
-		"[ADDR...]",
+		"[-e FILE] [ADDR...]",
 		"name addresses of a file, as binutils' addr2line does",
 		"  -a, --addresses      show each address before its answer\n"
-		"  -C, --demangle[=S]   demangle functions (C++, Rust, D; styles "
-		"are\n"
-		"                       told apart by the names)\n"
+		"  -C, --demangle[=S]   demangle functions: C++, Rust, D, "
+		"whatever S\n"
+		"                       says\n"
 		"  -e, --exe FILE       the file (a.out); its debug file is "
 		"found by\n"
 		"                       build-id\n"
