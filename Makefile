@@ -304,6 +304,7 @@ BENCH_PROGRAMS = \
 	$(B)/bench/die \
 	$(B)/bench/die-modules \
 	$(B)/bench/empty.so \
+	$(B)/bench/gimli-lines \
 	$(B)/bench/glog.so \
 	$(B)/bench/handled \
 	$(B)/bench/link.so \
@@ -654,6 +655,16 @@ $(B)/bench/die-modules: tests/bench/die.c Makefile
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $< \
 		-Wl,--no-as-needed -lmicrohttpd -ldw -lsqlite3 -ljansson \
 		-lseccomp -lmd -lstdc++
+
+# Another's reader of DWARF, of Debian's crates.
+$(B)/bench/gimli-lines: tests/bench/gimli/src/main.rs \
+		tests/bench/gimli/Cargo.toml
+	@mkdir -p $(@D)
+	cp -r tests/bench/gimli $(@D)
+	cd $(@D)/gimli && cargo build --quiet --offline --release \
+		--config 'source.crates-io.replace-with="debian"' --config \
+		'source.debian.directory="/usr/share/cargo/registry"'
+	cp $(@D)/gimli/target/release/gimli-lines $@
 
 $(B)/bench/glog.so: tests/bench/glog.cc Makefile
 	@mkdir -p $(@D)
