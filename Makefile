@@ -214,7 +214,8 @@ CLI_SRCS = \
 	symbolizer/cli/run.c \
 	symbolizer/cli/show.c \
 	symbolizer/cli/stack.c \
-	symbolizer/cli/symbolize.c
+	symbolizer/cli/symbolize.c \
+	symbolizer/cli/symbols.c
 
 # What the collector's tests of its own parsers link besides the libraries.
 HITSCAN_SRCS = \

@@ -376,6 +376,13 @@ size_t lookup_levels(struct lookup *lookup, uint64_t address,
 	return n;
 }
 
+bool lookup_prepare(struct lookup *lookup)
+{
+	struct index *index = get_index(lookup);
+
+	return index && index_has_lines(index);
+}
+
 bool lookup_section(struct lookup *lookup, const char *name,
 		    uint64_t *address_out)
 {

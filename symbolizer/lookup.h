@@ -27,6 +27,10 @@ const char *lookup_why(const struct lookup *lookup);
 struct lookup *lookup_open_file(struct finder *finder, const char *path,
 				struct error *err);
 
+/* Make the index now, if it is not in the store. True where it has lines, and
+ * so is kept. */
+bool lookup_prepare(struct lookup *lookup);
+
 /* The functions at ADDRESS, of the module's own numbering, innermost first, at
  * most SYMBOLIZE_MAX_INLINES: their number. Texts live until the next call. */
 size_t lookup_levels(struct lookup *lookup, uint64_t address,

@@ -19,10 +19,14 @@ enum {
 	MODE_DIR = 0755,
 	MODE_FILE = 0644,
 	TOUCH_EVERY_S = 3600,
+	COPY = 1 << 16, /* bytes at once */
 };
 
 #define SHARED_STORE "/var/lib/epitaph/symbols"
-#define ENDING ".csym"
+
+static const char *const endings[] = {
+	[STORE_INDEX] = ".csym", [STORE_DEBUG] = ".debug", [STORE_CODE] = "",
+};
 
 bool store_dir(char *out, size_t cap)
 {
@@ -44,15 +48,21 @@ bool store_dir(char *out, size_t cap)
 	return len > 0 && (size_t)len < cap;
 }
 
-bool store_index_path(const char *dir, const struct build_id *id, char *out,
-		      size_t cap)
+static bool entry_path(const char *dir, const struct build_id *id,
+		       enum store_kind kind, char *out, size_t cap)
 {
 	char hex[2 * MAX_BUILD_ID + 1];
 
 	build_id_format(id, hex);
 	return id->len > 1 &&
-	       (size_t)snprintf(out, cap, "%s/%.2s/%s" ENDING, dir, hex,
-				hex + 2) < cap;
+	       (size_t)snprintf(out, cap, "%s/%.2s/%s%s", dir, hex, hex + 2,
+				endings[kind]) < cap;
+}
+
+bool store_index_path(const char *dir, const struct build_id *id, char *out,
+		      size_t cap)
+{
+	return entry_path(dir, id, STORE_INDEX, out, cap);
 }
 
 void store_touch(const char *path)
@@ -77,94 +87,128 @@ static void make_dirs(char *path)
 	mkdir(path, MODE_DIR);
 }
 
-/* Making room */
+/* What is there */
 
-struct kept {
-	time_t used;
-	uint64_t len;
-	char *path;
-};
-
-struct inventory {
-	struct kept *list;
-	size_t len, cap;
-	uint64_t bytes;
-};
-
-static void add_index(struct inventory *inventory, const char *path)
+/* "cdef.csym" in the directory "ab": of which build, and what it is. */
+static bool read_name(const char *dir, const char *name,
+		      struct store_entry *out)
 {
-	struct kept *more;
-	struct stat st;
+	size_t len = strlen(name), ending;
+	char hex[2 * MAX_BUILD_ID + 1];
 
-	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
-		return;
-	more = array_grow(inventory->list, inventory->len, &inventory->cap,
-			  sizeof(*more));
-	if (!more)
-		return;
-	inventory->list = more;
-	more[inventory->len].used = st.st_atime;
-	more[inventory->len].len = (uint64_t)st.st_size;
-	more[inventory->len].path = strdup(path);
-	if (!more[inventory->len].path)
-		return;
-	inventory->bytes += more[inventory->len++].len;
+	for (int kind = STORE_INDEX; kind <= STORE_CODE; kind++) {
+		ending = strlen(endings[kind]);
+		if (len <= ending ||
+		    strcmp(name + len - ending, endings[kind]) != 0)
+			continue;
+		out->kind = (enum store_kind)kind;
+		return (size_t)snprintf(hex, sizeof(hex), "%s%.*s", dir,
+					(int)(len - ending), name) <
+			       sizeof(hex) &&
+		       build_id_parse(hex, &out->id);
+	}
+	return false;
 }
 
-/* The indexes in DIR/NAME. */
-static void take_inventory(struct inventory *inventory, const char *dir,
-			   const char *name)
+static bool add_entry(struct store_list *list, const struct store_entry *entry)
 {
-	const size_t ending = sizeof(ENDING) - 1;
-	char path[PATH_MAX];
-	struct dirent *entry;
+	struct store_entry *more = array_grow(list->entries, list->len,
+					      &list->cap, sizeof(*more));
+
+	if (!more)
+		return false;
+	list->entries = more;
+	more[list->len] = *entry;
+	more[list->len].path = strdup(entry->path);
+	return more[list->len++].path != NULL;
+}
+
+/* What is in DIR/NAME. */
+static bool list_below(struct store_list *list, const char *dir,
+		       const char *name)
+{
+	char path[PATH_MAX], below[PATH_MAX];
+	struct store_entry entry;
+	struct dirent *found;
+	bool ok = true;
 	DIR *handle;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    sizeof(path))
-		return;
-	handle = opendir(path);
-	while (handle && (entry = readdir(handle)) != NULL) {
-		size_t len = strlen(entry->d_name);
+	if ((size_t)snprintf(below, sizeof(below), "%s/%s", dir, name) >=
+	    sizeof(below))
+		return true;
+	handle = opendir(below);
+	while (handle && ok && (found = readdir(handle)) != NULL) {
+		struct stat st;
 
-		if (len > ending && strcmp(entry->d_name + len - ending,
-					   ENDING) == 0 &&
-		    (size_t)snprintf(path, sizeof(path), "%s/%s/%s", dir, name,
-				     entry->d_name) < sizeof(path))
-			add_index(inventory, path);
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", below,
+				     found->d_name) >= sizeof(path) ||
+		    !read_name(name, found->d_name, &entry) ||
+		    lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		entry.bytes = (uint64_t)st.st_size;
+		entry.used_s = st.st_atime;
+		entry.path = path;
+		ok = add_entry(list, &entry);
 	}
 	if (handle)
 		closedir(handle);
+	return ok;
 }
 
 static int by_use(const void *left, const void *right)
 {
-	const struct kept *a = left, *b = right;
+	const struct store_entry *a = left, *b = right;
 
-	return a->used < b->used ? -1 : a->used > b->used;
+	return a->used_s < b->used_s ? -1 : a->used_s > b->used_s;
 }
 
-static void make_room(const char *dir, uint64_t needed)
+bool store_list(const char *dir, struct store_list *out)
 {
-	struct inventory inventory = { 0 };
-	struct dirent *entry;
+	struct dirent *found;
 	DIR *handle = opendir(dir);
+	bool ok = true;
 
-	while (handle && (entry = readdir(handle)) != NULL)
-		if (strlen(entry->d_name) == 2 && entry->d_name[0] != '.')
-			take_inventory(&inventory, dir, entry->d_name);
+	memset(out, 0, sizeof(*out));
+	while (handle && ok && (found = readdir(handle)) != NULL)
+		if (strlen(found->d_name) == 2 && found->d_name[0] != '.')
+			ok = list_below(out, dir, found->d_name);
 	if (handle)
 		closedir(handle);
-	inventory.bytes += needed;
-	array_sort(inventory.list, inventory.len, sizeof(*inventory.list),
-		   by_use);
-	for (size_t i = 0; i < inventory.len; i++) {
-		if (inventory.bytes > STORE_MAX_BYTES &&
-		    unlink(inventory.list[i].path) == 0)
-			inventory.bytes -= inventory.list[i].len;
-		free(inventory.list[i].path);
+	ok = ok && array_sort(out->entries, out->len, sizeof(*out->entries),
+			      by_use);
+	if (!ok)
+		store_list_free(out);
+	return ok;
+}
+
+void store_list_free(struct store_list *list)
+{
+	for (size_t i = 0; i < list->len; i++)
+		free(list->entries[i].path);
+	free(list->entries);
+	memset(list, 0, sizeof(*list));
+}
+
+size_t store_prune(const char *dir, uint64_t max)
+{
+	struct store_list list;
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	if (!store_list(dir, &list))
+		return 0;
+	for (size_t i = 0; i < list.len; i++)
+		if (list.entries[i].kind == STORE_INDEX)
+			bytes += list.entries[i].bytes;
+	for (size_t i = 0; i < list.len && bytes > max; i++) {
+		if (list.entries[i].kind != STORE_INDEX ||
+		    unlink(list.entries[i].path) != 0)
+			continue;
+		bytes -= list.entries[i].bytes;
+		n++;
 	}
-	free(inventory.list);
+	store_list_free(&list);
+	return n;
 }
 
 /* Publishing */
@@ -184,32 +228,69 @@ static bool write_all(int fd, const char *bytes, size_t len, struct error *err)
 	return true;
 }
 
+/* What is written aside, to take the place of PATH. */
+struct aside {
+	char path[PATH_MAX], aside[PATH_MAX + 16];
+	int fd;
+};
+
+static bool open_aside(const char *dir, const struct build_id *id,
+		       enum store_kind kind, struct aside *out,
+		       struct error *err)
+{
+	char *slash;
+
+	if (!entry_path(dir, id, kind, out->path, sizeof(out->path)))
+		return fail(err, ERR_BAD_DATA, "no build-id");
+	slash = strrchr(out->path, '/');
+	*slash = '\0';
+	make_dirs(out->path);
+	*slash = '/';
+	snprintf(out->aside, sizeof(out->aside), "%s.%d", out->path,
+		 (int)getpid());
+	out->fd = open(out->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC |
+					   O_NOFOLLOW, MODE_FILE);
+	return out->fd >= 0 || fail_errno(err, "open");
+}
+
+static bool close_aside(struct aside *aside, bool done, struct error *err)
+{
+	close(aside->fd);
+	if (done && rename(aside->aside, aside->path) != 0)
+		done = fail_errno(err, "rename");
+	if (!done)
+		unlink(aside->aside);
+	return done;
+}
+
+/* Power may fail before all of it is on disk: then the checksums say so, and it
+ * is made again. */
 bool store_publish(const char *dir, const struct build_id *id,
 		   const void *bytes, size_t len, struct error *err)
 {
-	char path[PATH_MAX], aside[PATH_MAX + 16], *slash;
-	bool done;
-	int fd;
+	struct aside aside;
 
-	if (!store_index_path(dir, id, path, sizeof(path)))
-		return fail(err, ERR_BAD_DATA, "no build-id");
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	make_dirs(path);
-	*slash = '/';
-	make_room(dir, len);
-	/* Power may fail before all of it is on disk: then the checksums say
-	 * so, and it is made again. */
-	snprintf(aside, sizeof(aside), "%s.%d", path, (int)getpid());
-	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		  MODE_FILE);
-	if (fd < 0)
-		return fail_errno(err, "open");
-	done = write_all(fd, bytes, len, err);
-	close(fd);
-	if (done && rename(aside, path) != 0)
-		done = fail_errno(err, "rename");
-	if (!done)
-		unlink(aside);
-	return done;
+	if (len < STORE_MAX_BYTES)
+		store_prune(dir, STORE_MAX_BYTES - len);
+	return open_aside(dir, id, STORE_INDEX, &aside, err) &&
+	       close_aside(&aside, write_all(aside.fd, bytes, len, err), err);
+}
+
+bool store_add(const char *dir, const struct build_id *id,
+	       enum store_kind kind, int fd, struct error *err)
+{
+	char bytes[COPY];
+	struct aside aside;
+	bool done = true;
+	ssize_t n;
+
+	if (!open_aside(dir, id, kind, &aside, err))
+		return false;
+	for (off_t at = 0; done && (n = pread(fd, bytes, COPY, at)) != 0;
+	     at += n)
+		done = n > 0 ? write_all(aside.fd, bytes, (size_t)n, err)
+			     : fail_errno(err, "read");
+	if (done && fsync(aside.fd) != 0)
+		done = fail_errno(err, "fsync");
+	return close_aside(&aside, done, err);
 }

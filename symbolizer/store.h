@@ -18,6 +18,33 @@
  * place for one. */
 bool store_dir(char *out, size_t cap);
 
+enum store_kind { STORE_INDEX, STORE_DEBUG, STORE_CODE };
+
+struct store_entry {
+	struct build_id id;
+	enum store_kind kind;
+	uint64_t bytes;
+	int64_t used_s; /* since the epoch */
+	char *path;
+};
+
+struct store_list {
+	struct store_entry *entries; /* used least recently first */
+	size_t len, cap;
+};
+
+/* What is in DIR; empty where nothing is. False without memory. */
+bool store_list(const char *dir, struct store_list *out);
+void store_list_free(struct store_list *list);
+
+/* Remove indexes of DIR, those that were not used for longest first, until all
+ * of them take at most MAX bytes. How many went. */
+size_t store_prune(const char *dir, uint64_t max);
+
+/* Copy the file FD, of the module with ID, there. */
+bool store_add(const char *dir, const struct build_id *id,
+	       enum store_kind kind, int fd, struct error *err);
+
 /* The path of the index of the module with ID. False where it has none. */
 bool store_index_path(const char *dir, const struct build_id *id, char *out,
 		      size_t cap);

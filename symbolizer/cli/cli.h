@@ -20,6 +20,7 @@ int cli_doctor(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_show(int argc, char **argv);
 int cli_symbolize(int argc, char **argv);
+int cli_symbols(int argc, char **argv);
 int cli_stack(int argc, char **argv);
 int cli_flush(int argc, char **argv);
 int cli_dmp(int argc, char **argv);

@@ -153,6 +153,31 @@ static const struct verb verbs[] = {
 		"Example:\n"
 		"  epitaph symbolize -S ~/debug /var/spool/epitaph/*.dmp.gz\n",
 	},
+	{
+		"symbols", cli_symbols,
+		"add|index|list|missing|prune [OPTION...] [FILE|DIR...]",
+		"the symbol store: what names are kept, and which are missing",
+		"  add FILE|DIR...      copy binaries and debug files into it, "
+		"and\n"
+		"                       index them\n"
+		"  index FILE|DIR...    index them where they are\n"
+		"  list [--json]        what is there, used most recently last"
+		"\n"
+		"  missing [--json] FILE|DIR...\n"
+		"                       the modules that these reports have no "
+		"symbols\n"
+		"                       of, those with most frames first\n"
+		"  prune [--max SIZE]   remove indexes, used least recently "
+		"first,\n"
+		"                       until they take at most SIZE (4G)\n"
+		"  -S, --symbols DIR    the store (else EPITAPH_SYMBOLS, else "
+		"its\n"
+		"                       default)\n"
+		"\n"
+		"Example:\n"
+		"  epitaph symbols missing /var/spool/epitaph\n"
+		"  epitaph symbols add ~/build/server\n",
+	},
 };
 
 enum { NVERBS = sizeof(verbs) / sizeof(verbs[0]) };
