@@ -28,6 +28,7 @@ struct lookup {
 	struct module_files files;
 	bool has_files; /* looked for only where no index is in the store */
 	struct index *index;
+	bool keeps;
 	bool has_index; /* made only once an address is asked for */
 	struct writer bytes; /* of it, where it was made */
 	struct gopclntab *gopclntab;
@@ -73,7 +74,8 @@ static void publish(const struct lookup *lookup)
 {
 	char dir[PATH_MAX];
 
-	if (lookup->why || !index_has_lines(lookup->index) ||
+	if (!lookup->keeps || lookup->why ||
+	    !index_has_lines(lookup->index) ||
 	    !store_dir(dir, sizeof(dir)))
 		return;
 	store_publish(dir, index_build_id(lookup->index), lookup->bytes.bytes,
@@ -125,13 +127,15 @@ static bool repair(struct lookup *lookup)
 	return true;
 }
 
-struct lookup *lookup_open(struct finder *finder, const struct module *module)
+struct lookup *lookup_open(struct finder *finder, const struct module *module,
+			   bool keeps)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 
 	if (lookup == NULL)
 		return NULL;
 	lookup->module = module;
+	lookup->keeps = keeps;
 	lookup->finder = finder;
 	lookup->files.code = lookup->files.debug = ELF_FILE_NONE;
 	writer_init(&lookup->bytes, MAX_INDEX);
@@ -160,7 +164,7 @@ struct lookup *lookup_open_file(struct finder *finder, const char *path,
 		return NULL;
 	module = calloc(1, sizeof(*module));
 	if (module)
-		lookup = lookup_open(finder, module);
+		lookup = lookup_open(finder, module, true);
 	if (!lookup) {
 		free(module);
 		elf_file_close(&file);

@@ -12,8 +12,9 @@ struct lookup;
 /* Open MODULE's index, if it is in the store; else it is made, once something
  * is asked, from what FINDER finds, and put there. NULL without memory; a
  * module without any files gives a lookup that knows nothing. FINDER and MODULE
- * must outlive it. */
-struct lookup *lookup_open(struct finder *finder, const struct module *module);
+ * must outlive it. KEEPS: false to put nothing into the store. */
+struct lookup *lookup_open(struct finder *finder, const struct module *module,
+			   bool keeps);
 void lookup_close(struct lookup *lookup);
 
 enum symbols_status lookup_status(struct lookup *lookup);

@@ -91,6 +91,7 @@ struct symbolize_options {
 	size_t ndirs;
 	int64_t deadline_ms;  /* for one report; 0: SYMBOLIZE_DEADLINE_MS */
 	bool crashed_only;    /* name the crashing thread's frames alone */
+	bool leaves_nothing;  /* in the symbol store */
 	const char *root;     /* before the modules' paths, such as
 	                       * /proc/PID/root; NULL: none */
 	symbolize_progress *progress; /* or NULL */

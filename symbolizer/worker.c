@@ -93,7 +93,8 @@ static void do_module(const struct job *job, struct finder *finder,
 
 	sender_put(sender, MESSAGE_MODULE, index, NULL);
 	sender_flush(sender);
-	lookup = lookup_open(finder, &job->report->modules[index]);
+	lookup = lookup_open(finder, &job->report->modules[index],
+			     !job->options->leaves_nothing);
 	if (lookup == NULL)
 		_exit(1);
 	send_sites(job, lookup, sender, index, site);

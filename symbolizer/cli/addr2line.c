@@ -290,7 +290,7 @@ static struct lookup *open_build(struct finder *finder, const char *text)
 		fail(&err, ERR_BAD_DATA, "not a build-id in hexadecimal");
 		complain(text, &err);
 	}
-	return lookup_open(finder, &module);
+	return lookup_open(finder, &module, true);
 }
 
 static void find_section(struct work *work)

@@ -146,6 +146,7 @@ static void check_symbols(struct doctor *doctor, struct report *report)
 {
 	struct symbolize_options options = {
 		.dirs = doctor->options.dirs, .ndirs = doctor->options.ndirs,
+		.leaves_nothing = true,
 	};
 	struct symbolized symbolized;
 	struct check *check;

@@ -59,7 +59,7 @@ static void find_self(void)
 static size_t names_at(const char *address, struct name *names, size_t max)
 {
 	struct finder *finder = finder_new(NULL, 0, NULL);
-	struct lookup *lookup = lookup_open(finder, &self);
+	struct lookup *lookup = lookup_open(finder, &self, false);
 	struct writer out;
 	struct reader r;
 	size_t n;
@@ -127,12 +127,12 @@ static void other_build_id(void)
 	struct lookup *lookup;
 
 	other.build_id.bytes[0] ^= 1;
-	lookup = lookup_open(finder, &other);
+	lookup = lookup_open(finder, &other, false);
 	CHECK_NUMBER(lookup_status(lookup), SYMBOLS_MISSING);
 	CHECK(lookup_debug_path(lookup) == NULL);
 	lookup_close(lookup);
 	other.build_id.len = 0;
-	lookup = lookup_open(finder, &other);
+	lookup = lookup_open(finder, &other, false);
 	CHECK_NUMBER(lookup_status(lookup), SYMBOLS_NONE);
 	lookup_close(lookup);
 	finder_free(finder);
