@@ -301,6 +301,7 @@ KNOWN = \
 BENCH_PROGRAMS = \
 	$(B)/bench/chain \
 	$(B)/bench/create \
+	$(B)/bench/deep \
 	$(B)/bench/death \
 	$(B)/bench/die \
 	$(B)/bench/die-modules \
@@ -651,6 +652,10 @@ $(B)/bench/%: tests/bench/%.c Makefile
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $<
 
 # The same program with libraries enough to make 25 modules.
+$(B)/bench/deep: tests/bench/deep.cc Makefile
+	@mkdir -p $(@D)
+	$(CXX) -O2 -g -std=c++17 -o $@ $<
+
 $(B)/bench/die-modules: tests/bench/die.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -O2 -g $(STD) $(WARN) $(DEPS) -pthread -o $@ $< \
