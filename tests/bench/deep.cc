@@ -72,7 +72,7 @@ static const function ways[] = { ALL(NAME) };
 
 int main(int argc, char **argv)
 {
-	int way = argc > 1 ? std::atoi(argv[1]) % 100 : 0;
+	long way = argc > 1 ? std::strtol(argv[1], nullptr, 10) % 100 : 0;
 
 	return deep::sigma(deep::ways[way], nullptr);
 }
