@@ -187,10 +187,16 @@ SYMBOLIZER_SRCS = \
 	symbolizer/lookup.c \
 	symbolizer/print_json.c \
 	symbolizer/print_text.c \
+	symbolizer/regular.c \
 	symbolizer/rewind.c \
 	symbolizer/store.c \
 	symbolizer/stubs.c \
+	symbolizer/sym.c \
 	symbolizer/symbolize.c \
+	symbolizer/symfile.c \
+	symbolizer/symframes.c \
+	symbolizer/symnames.c \
+	symbolizer/symorder.c \
 	symbolizer/symtab.c \
 	symbolizer/tailcall.c \
 	symbolizer/worker.c
@@ -222,6 +228,16 @@ HITSCAN_SRCS = \
 	collector/hitscan.c \
 	collector/text.c \
 	collector/wire.c
+
+# What the tests of Breakpad's symbol files link besides.
+SYM_SRCS = \
+	symbolizer/array.c \
+	symbolizer/regular.c \
+	symbolizer/sym.c \
+	symbolizer/symfile.c \
+	symbolizer/symframes.c \
+	symbolizer/symnames.c \
+	symbolizer/symorder.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
@@ -255,6 +271,7 @@ UNIT_TESTS = \
 	semantic \
 	siginfo \
 	spool \
+	sym \
 	symbols \
 	unwind \
 	unwind_aarch64 \
@@ -276,6 +293,7 @@ FUZZ_TARGETS = \
 	perfmap \
 	prologue \
 	reason \
+	sym \
 	unwind
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
@@ -517,6 +535,8 @@ $(B)/epitaph: $(call objs,$(CLI_SRCS) $(SYMBOLIZER_SRCS) $(LIB_SRCS))
 $(B)/unit/corpus $(B)/unit/hitscan $(B)/unit/wire: \
 		$(call asan,$(HITSCAN_SRCS))
 
+$(B)/unit/corpus: $(call asan,$(SYM_SRCS))
+
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
@@ -545,6 +565,7 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
 $(B)/unit/gopclntab $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
+$(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
 # Collector tests make their reports with the real codec.
@@ -821,6 +842,8 @@ $(B)/fuzz/obj/%.o: %.c Makefile
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 
 $(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
+
+$(B)/fuzz/sym: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYM_SRCS))
 
 $(B)/fuzz/memory: $(patsubst %.c,$(B)/fuzz/obj/%.o, \
 		$(filter-out shim/helper/main.c,$(HELPER_SRCS)))

@@ -2,16 +2,15 @@
  * be lost; trusts nothing in the file, and opens nothing but regular ones. */
 #include "elffile.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <elfutils/libdw.h>
 #include <elfutils/libdwelf.h>
 
 #include "../lib/report/bytes.h"
+#include "regular.h"
 
 enum { PAGE = 4096 };
 
@@ -102,23 +101,6 @@ static bool check(struct elf_file *file, struct error *err)
 	return true;
 }
 
-static bool open_regular(const char *path, int *fd_out, struct error *err)
-{
-	struct stat st;
-	int fd;
-
-	/* O_NONBLOCK: somebody may have put a FIFO there. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fail_errno(err, "open");
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return fail(err, ERR_UNSUPPORTED, "not a regular file");
-	}
-	*fd_out = fd;
-	return true;
-}
-
 static bool finish(struct elf_file *file, const char *path,
 		   struct elf_file *out, struct error *err)
 {
@@ -140,7 +122,7 @@ bool elf_file_open(const char *path, struct elf_file *out, struct error *err)
 	struct elf_file file = ELF_FILE_NONE;
 
 	elf_version(EV_CURRENT);
-	if (!open_regular(path, &file.fd, err))
+	if (!regular_open(path, &file.fd, err))
 		return false;
 	file.elf = elf_begin(file.fd, ELF_C_READ_MMAP_PRIVATE, NULL);
 	return finish(&file, path, out, err);

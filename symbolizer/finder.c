@@ -24,9 +24,11 @@ enum {
 
 #define DEBUG_ROOT "/usr/lib/debug"
 
-/* A file of a -S folder. */
+/* A file of a -S folder, ELF or Breakpad's. */
 struct scanned {
+	bool is_sym;
 	struct build_id id;
+	struct sym_id sym;
 	char *path;
 };
 
@@ -176,24 +178,47 @@ static bool consider_tree(struct search *search, const char *dir)
 	return false;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Who the file at PATH is, if anybody. */
+static bool identify(const char *path, struct scanned *out)
+{
+	struct elf_file elf;
+	struct sym_file sym;
+
+	if (elf_file_open(path, &elf, NULL)) {
+		out->id = elf.build_id;
+		elf_file_close(&elf);
+		return out->id.len > 0;
+	}
+	if ((!ends_with(path, ".sym") && !ends_with(path, ".sym.gz")) ||
+	    !sym_file_open(path, &sym, NULL))
+		return false;
+	out->is_sym = true;
+	out->sym = sym.id;
+	sym_file_close(&sym);
+	return true;
+}
+
 static void remember(struct finder *finder, const char *path)
 {
-	struct elf_file file;
-	struct scanned *more;
+	struct scanned file = { .is_sym = false }, *more;
 
-	if (!elf_file_open(path, &file, NULL))
+	if (!identify(path, &file))
 		return;
 	more = realloc(finder->scanned,
 		       (finder->nscanned + 1) * sizeof(*more));
-	if (more && file.build_id.len > 0) {
-		more[finder->nscanned].id = file.build_id;
-		more[finder->nscanned].path = strdup(path);
-		if (more[finder->nscanned].path)
-			finder->nscanned++;
-	}
-	if (more)
-		finder->scanned = more;
-	elf_file_close(&file);
+	if (more == NULL)
+		return;
+	finder->scanned = more;
+	file.path = strdup(path);
+	if (file.path)
+		more[finder->nscanned++] = file;
 }
 
 static void scan(struct finder *finder, const char *path, int depth,
@@ -225,16 +250,23 @@ static void scan(struct finder *finder, const char *path, int depth,
 }
 
 /* Files with any names in the -S folders, looked at once. */
-static bool consider_scanned(struct search *search)
+static void scan_dirs(struct finder *finder)
 {
-	struct finder *finder = search->finder;
 	size_t seen = 0;
 
 	for (size_t i = 0; !finder->has_scanned && i < finder->ndirs; i++)
 		scan(finder, finder->dirs[i], 0, &seen);
 	finder->has_scanned = true;
+}
+
+static bool consider_scanned(struct search *search)
+{
+	struct finder *finder = search->finder;
+
+	scan_dirs(finder);
 	for (size_t i = 0; i < finder->nscanned; i++)
-		if (id_matches(&search->module->build_id,
+		if (!finder->scanned[i].is_sym &&
+		    id_matches(&search->module->build_id,
 			       &finder->scanned[i].id) &&
 		    consider(search, finder->scanned[i].path))
 			return true;
@@ -370,35 +402,121 @@ static bool consider_vdso(struct search *search)
 	return files->code.elf != NULL;
 }
 
+static void find_elf(struct search *search)
+{
+	char path[PATH_MAX];
+
+	if (consider_vdso(search) || consider_dirs(search))
+		return;
+	if (module_path(search, path, sizeof(path)) && consider(search, path))
+		return;
+	if (consider_tree(search, DEBUG_ROOT "/.build-id"))
+		return;
+	consider_debuglink(search);
+}
+
+/* Take PATH if it is the module's. */
+static bool take_sym(struct search *search, const char *path)
+{
+	struct sym_file file;
+
+	if (!sym_file_open(path, &file, NULL))
+		return false;
+	if (!sym_id_matches(&search->module->build_id, &file.id)) {
+		sym_file_close(&file);
+		return false;
+	}
+	search->files->sym = file;
+	return true;
+}
+
+/* As Breakpad's symbol stores have it: DIR/NAME/DEBUGID/NAME.sym. */
+static bool take_stored_sym(struct search *search, const char *dir,
+			    const char *name)
+{
+	static const char *const endings[] = { "sym", "sym.gz" };
+	char id[SYM_DEBUG_ID], path[2 * PATH_MAX];
+
+	sym_debug_id(&search->module->build_id, id);
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s/%s/%s.%s", dir,
+				     name, id, name, endings[i]) <
+			    sizeof(path) &&
+		    take_sym(search, path))
+			return true;
+	return false;
+}
+
+static bool take_scanned_sym(struct search *search)
+{
+	struct finder *finder = search->finder;
+
+	scan_dirs(finder);
+	for (size_t i = 0; i < finder->nscanned; i++)
+		if (finder->scanned[i].is_sym &&
+		    sym_id_matches(&search->module->build_id,
+				   &finder->scanned[i].sym) &&
+		    take_sym(search, finder->scanned[i].path))
+			return true;
+	return false;
+}
+
+/* The last part of the module's path, by way of BUFFER (PATH_MAX bytes); NULL
+ * where that is no name of a file. Some dumps have nothing but a name. */
+static const char *module_name(const struct search *search, char *buffer)
+{
+	const char *path = search->module->path, *slash;
+
+	if (module_path(search, buffer, PATH_MAX))
+		path = buffer;
+	slash = path ? strrchr(path, '/') : NULL;
+	if (slash)
+		path = slash + 1;
+	return path && path[0] != '\0' && path[0] != '.' ? path : NULL;
+}
+
+static void find_sym(struct search *search)
+{
+	struct finder *finder = search->finder;
+	char buffer[PATH_MAX];
+	const char *name = module_name(search, buffer);
+
+	for (size_t i = 0; name && i < finder->ndirs; i++)
+		if (take_stored_sym(search, finder->dirs[i], name))
+			return;
+	if (finder->ndirs > 0 && take_scanned_sym(search))
+		return;
+	if (name && finder->store[0])
+		take_stored_sym(search, finder->store, name);
+}
+
 void finder_find(struct finder *finder, const struct module *module,
 		 struct module_files *out)
 {
 	struct search search = {
 		.finder = finder, .module = module, .files = out,
 	};
-	char path[PATH_MAX];
 
 	out->code = out->debug = ELF_FILE_NONE;
-	if (module->build_id.len == 0 || consider_vdso(&search) ||
-	    consider_dirs(&search))
+	out->sym = (struct sym_file){ 0 };
+	if (module->build_id.len == 0)
 		return;
-	if (module_path(&search, path, sizeof(path)) && consider(&search, path))
-		return;
-	if (consider_tree(&search, DEBUG_ROOT "/.build-id"))
-		return;
-	consider_debuglink(&search);
+	find_elf(&search);
+	if (!is_complete(out))
+		find_sym(&search);
 }
 
 void module_files_close(struct module_files *files)
 {
 	elf_file_close(&files->code);
 	elf_file_close(&files->debug);
+	sym_file_close(&files->sym);
 }
 
 bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 		     struct elf_file *out)
 {
-	struct module_files files = { ELF_FILE_NONE, ELF_FILE_NONE };
+	struct module_files files = { ELF_FILE_NONE, ELF_FILE_NONE, { 0 } };
 	struct module wanted = { .path = "" };
 	struct search search = {
 		.finder = finder, .module = &wanted, .files = &files,

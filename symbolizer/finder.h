@@ -1,12 +1,14 @@
-/* Finding the files of a module by build-id. A file whose build-id is another
- * is refused, wherever it lies: no name is better than a wrong one. Process:
- * the child that can be lost. */
+/* Finding the files of a module by build-id: ELF files, and where they have no
+ * DWARF one of Breakpad's. A file whose build-id is another is refused,
+ * wherever it lies: no name is better than a wrong one. Process: the child that
+ * can be lost. */
 #ifndef EPITAPH_SYMBOLIZER_FINDER_H
 #define EPITAPH_SYMBOLIZER_FINDER_H
 
 #include <stddef.h>
 
 #include "elffile.h"
+#include "symfile.h"
 
 struct finder;
 
@@ -17,10 +19,11 @@ struct finder *finder_new(const char *const *dirs, size_t ndirs,
 			  const char *root);
 void finder_free(struct finder *finder);
 
-/* Both may be one and the same file, open twice. */
+/* The first two may be one and the same file, open twice. */
 struct module_files {
 	struct elf_file code;  /* has the module's code, or fd -1 */
 	struct elf_file debug; /* has .debug_info or a symbol table */
+	struct sym_file sym;   /* looked for where either has not got it all */
 };
 
 /* Find what there is for MODULE. What is not found stays closed. */

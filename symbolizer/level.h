@@ -13,6 +13,7 @@ struct level {
 	bool is_linkage;      /* FUNCTION is mangled, or a symbol's name */
 	bool approximate;     /* the line is the nearest before it that has a
 	                       * number */
+	bool icf;             /* other functions have the very same code */
 };
 
 #endif

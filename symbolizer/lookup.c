@@ -1,10 +1,11 @@
 /* Names for the places of one module: its index, which has what DWARF and
- * symbol tables say, or the table of Go's runtime. Runs in the process that can
- * be lost, but for lookup_read_*, which read what that process says and trust
- * it no more than a file. */
+ * symbol tables say, Breakpad's symbol file, or the table of Go's runtime. Runs
+ * in the process that can be lost, but for lookup_read_*, which read what that
+ * process says and trust it no more than a file. */
 #include "lookup.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "index/make.h"
 #include "store.h"
 #include "stubs.h"
+#include "symnames.h"
 #include "tailcall.h"
 
 #define MAX_INDEX ((size_t)1 << 31)
@@ -31,13 +33,15 @@ struct lookup {
 	bool keeps;
 	bool has_index; /* made only once an address is asked for */
 	struct writer bytes; /* of it, where it was made */
+	struct symnames *symnames;
+	bool has_symnames; /* read only once the index does not suffice */
 	struct gopclntab *gopclntab;
-	bool has_gopclntab; /* looked for only once the index does not
-	                     * suffice */
+	bool has_gopclntab; /* the same */
 	struct module *own; /* the module, where nobody else has it */
 	char path[PATH_MAX]; /* of that */
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	const char *why;
+	char sym_why[SYM_TROUBLE]; /* what it may point to */
 };
 
 static const struct module_files *get_files(struct lookup *lookup)
@@ -190,10 +194,48 @@ void lookup_close(struct lookup *lookup)
 		return;
 	index_close(lookup->index);
 	writer_fini(&lookup->bytes);
+	symnames_close(lookup->symnames);
 	gopclntab_close(lookup->gopclntab);
 	module_files_close(&lookup->files);
 	free(lookup->own);
 	free(lookup);
+}
+
+static void open_symnames(struct lookup *lookup)
+{
+	struct sym_file *file;
+	struct sym_trouble trouble;
+	struct error err;
+
+	get_files(lookup);
+	file = &lookup->files.sym;
+	if (file->path == NULL)
+		return;
+	lookup->symnames = symnames_open(file, &err);
+	if (lookup->symnames == NULL) {
+		snprintf(lookup->sym_why, sizeof(lookup->sym_why),
+			 "its symbol file: %.200s", err.text);
+	} else {
+		trouble = symnames_trouble(lookup->symnames);
+		sym_say_trouble(&trouble, lookup->sym_why);
+	}
+	if (lookup->sym_why[0])
+		lookup->why = lookup->sym_why;
+}
+
+static struct symnames *get_symnames(struct lookup *lookup)
+{
+	if (!lookup->has_symnames)
+		open_symnames(lookup);
+	lookup->has_symnames = true;
+	return lookup->symnames;
+}
+
+/* False where it turned out to be unreadable. */
+static bool has_sym_file(struct lookup *lookup)
+{
+	return get_files(lookup)->sym.path &&
+	       (!lookup->has_symnames || lookup->symnames);
 }
 
 /* The table is needed at run time, so it is where the code is. */
@@ -215,7 +257,8 @@ enum symbols_status lookup_status(struct lookup *lookup)
 	if (lookup->module->build_id.len == 0)
 		return SYMBOLS_NONE;
 	if ((lookup->index && index_has_lines(lookup->index)) ||
-	    get_files(lookup)->debug.elf || get_gopclntab(lookup))
+	    get_files(lookup)->debug.elf || has_sym_file(lookup) ||
+	    get_gopclntab(lookup))
 		return SYMBOLS_FOUND;
 	return SYMBOLS_MISSING;
 }
@@ -223,10 +266,16 @@ enum symbols_status lookup_status(struct lookup *lookup)
 const char *lookup_debug_path(struct lookup *lookup)
 {
 	const struct module_files *files;
+	const char *source;
 
-	if (lookup->index && index_source(lookup->index))
-		return index_source(lookup->index);
+	source = lookup->index ? index_source(lookup->index) : NULL;
+	if (source && index_has_lines(lookup->index))
+		return source;
 	files = get_files(lookup);
+	if (has_sym_file(lookup))
+		return files->sym.path;
+	if (source)
+		return source;
 	return files->debug.elf ? files->debug.path : files->code.path;
 }
 
@@ -235,12 +284,12 @@ const char *lookup_why(const struct lookup *lookup)
 	return lookup->why;
 }
 
-/* The address of OFFSET from the module's base in its own numbering. */
-static uint64_t address_of(struct lookup *lookup, uint64_t offset)
+/* The address of the module's base in its own numbering. */
+static uint64_t base_of(struct lookup *lookup)
 {
 	struct index *index = get_index(lookup);
 
-	return index ? index_base(index) + offset : offset;
+	return index ? index_base(index) : 0;
 }
 
 static bool find_symbol(struct lookup *lookup, uint64_t address,
@@ -256,6 +305,29 @@ static bool is_mangled(const char *name)
 	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
 }
 
+/* A name for what no function is known to be at, by something better than an
+ * ELF symbol without a size: a stub, or a symbol file's function that the file
+ * has no size of. */
+static bool find_unsized(struct lookup *lookup, uint64_t address,
+			 bool has_symbol, struct level *level)
+{
+	struct symnames *symnames;
+
+	if (!has_symbol &&
+	    stubs_name(&get_files(lookup)->code, address, lookup->stub,
+		       sizeof(lookup->stub))) {
+		level->function = lookup->stub;
+	} else {
+		symnames = get_symnames(lookup);
+		if (symnames)
+			level->function = symnames_public(symnames,
+				address - base_of(lookup), &level->icf);
+		level->approximate |= level->function != NULL;
+	}
+	level->is_linkage = level->function != NULL;
+	return level->is_linkage;
+}
+
 /* DWARF leaves out the linkage name of some functions (local classes, lambdas,
  * assembler), and has no functions at all for others; the symbol that the
  * outermost one has then says more. */
@@ -263,17 +335,17 @@ static void complete(struct lookup *lookup, uint64_t address,
 		     struct level *outermost)
 {
 	struct index_symbol symbol;
+	bool has_symbol;
 
 	if (outermost->is_linkage)
 		return;
-	if (!find_symbol(lookup, address, &symbol)) {
-		if (outermost->function == NULL &&
-		    stubs_name(&get_files(lookup)->code, address, lookup->stub,
-			       sizeof(lookup->stub))) {
-			outermost->function = lookup->stub;
-			outermost->is_linkage = true;
-		}
-	} else if (outermost->function == NULL) {
+	has_symbol = find_symbol(lookup, address, &symbol);
+	if (outermost->function == NULL && !(has_symbol && symbol.sized) &&
+	    find_unsized(lookup, address, has_symbol, outermost))
+		return;
+	if (!has_symbol)
+		return;
+	if (outermost->function == NULL) {
 		outermost->function = symbol.name;
 		outermost->is_linkage = true;
 		outermost->approximate |= !symbol.sized;
@@ -332,21 +404,27 @@ static void write_level(struct writer *out, const struct level *level)
 	}
 	lookup_write_text(out, level->file);
 	writer_u32(out, level->line);
-	writer_u32(out, level->approximate ? NAME_APPROXIMATE : 0);
+	writer_u32(out, (level->approximate ? NAME_APPROXIMATE : 0) |
+			(level->icf ? NAME_ICF : 0));
 }
 
 /* The functions at ADDRESS by what has files, lines and inlines: DWARF, which
- * says most, or Go's table, which knows nothing of C. Their number, at most
- * SYMBOLIZE_MAX_INLINES. */
+ * says most, the symbol file, which was made of it, or Go's table, which knows
+ * nothing of C. Their number, at most SYMBOLIZE_MAX_INLINES. */
 static size_t find_levels(struct lookup *lookup, uint64_t address,
 			  struct level *levels)
 {
 	struct index *index = get_index(lookup);
 	const struct gopclntab *gopclntab;
+	struct symnames *symnames;
 	size_t n = index ? index_levels(index, address, levels,
 					SYMBOLIZE_MAX_INLINES)
 			 : 0;
 
+	symnames = n == 0 ? get_symnames(lookup) : NULL;
+	if (symnames)
+		n = symnames_levels(symnames, address - base_of(lookup),
+				    levels, SYMBOLIZE_MAX_INLINES);
 	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
 	if (gopclntab)
 		n = gopclntab_levels(gopclntab, address, levels,
@@ -400,7 +478,7 @@ bool lookup_section(struct lookup *lookup, const char *name,
 void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 {
 	struct level levels[SYMBOLIZE_MAX_INLINES];
-	size_t n = lookup_levels(lookup, address_of(lookup, offset), levels);
+	size_t n = lookup_levels(lookup, base_of(lookup) + offset, levels);
 
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
@@ -415,8 +493,8 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 	size_t n = 0;
 
 	if (index)
-		n = tailcall_between(index, address_of(lookup, return_offset),
-				     address_of(lookup, inner_offset), pcs);
+		n = tailcall_between(index, index_base(index) + return_offset,
+				     index_base(index) + inner_offset, pcs);
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t passed = pcs[i] - index_base(index);

@@ -1,7 +1,8 @@
 /* Unwinding afterwards, for dumps that carry registers and stacks but no
  * frames: Breakpad's, Crashpad's. Memory is what the dump has, and behind it
- * what the modules' files say, as far as their build-ids match. The child's
- * half reads those files; rewind_read() is the parent's. */
+ * what the modules' files say, as far as their build-ids match; CFI is theirs,
+ * or that of a symbol file of Breakpad's. The child's half reads those files;
+ * rewind_read() is the parent's. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,9 +11,11 @@
 #include "../lib/unwind/unwind.h"
 #include "finder.h"
 #include "lookup.h"
+#include "symframes.h"
 #include "worker.h"
 
 enum { MAX_SEGMENTS = 64 };
+#define MAX_FRAMES_LEN ((size_t)1 << 30) /* of a symbol file's CFI */
 
 /* A piece of a module that its file has. */
 struct segment {
@@ -23,6 +26,8 @@ struct loaded {
 	struct module_files files;
 	struct segment segments[MAX_SEGMENTS];
 	size_t nsegments;
+	struct writer frames; /* of the symbol file, made when needed */
+	char why[SYM_TROUBLE]; /* it is not all in them; or "" */
 };
 
 struct rewind {
@@ -115,6 +120,30 @@ static size_t read_memory(void *context, uint64_t address, void *to,
 	return read_file(&rewind->loaded[module], address, to, len);
 }
 
+static void make_frames(struct loaded *loaded)
+{
+	struct sym sym;
+
+	/* What kept it from being read is said with the names. */
+	if (!sym_file_parse(&loaded->files.sym, SYM_RULES, &sym, NULL))
+		return;
+	symframes_make(&sym, &loaded->frames, &sym.trouble);
+	sym_say_trouble(&sym.trouble, loaded->why);
+	sym_free(&sym);
+}
+
+/* An unwind_frames. */
+static const void *get_frames(void *opaque, size_t *len_out)
+{
+	struct loaded *loaded = opaque;
+
+	make_frames(loaded);
+	if (loaded->frames.bad || loaded->frames.len == 0)
+		return NULL;
+	*len_out = loaded->frames.len;
+	return loaded->frames.bytes;
+}
+
 static bool load_modules(struct rewind *rewind, struct finder *finder)
 {
 	const struct report *report = rewind->report;
@@ -130,6 +159,7 @@ static bool load_modules(struct rewind *rewind, struct finder *finder)
 		struct loaded *loaded = &rewind->loaded[i];
 
 		finder_find(finder, module, &loaded->files);
+		writer_init(&loaded->frames, MAX_FRAMES_LEN);
 		if (loaded->files.code.elf)
 			find_segments(loaded, module);
 		rewind->modules[i] = (struct unwind_module){
@@ -137,6 +167,8 @@ static bool load_modules(struct rewind *rewind, struct finder *finder)
 			.end = module->base + module->size,
 			.elf_fd = loaded->files.code.fd,
 			.debug_fd = loaded->files.debug.fd,
+			.frames = loaded->files.sym.path ? get_frames : NULL,
+			.opaque = loaded,
 		};
 	}
 	return true;
@@ -211,6 +243,21 @@ static void send_frames(struct sender *sender, size_t index,
 	writer_fini(&payload);
 }
 
+/* What modules' symbol files had that could not be used. */
+static void send_troubles(struct sender *sender, const struct rewind *rewind)
+{
+	struct writer payload;
+
+	for (size_t i = 0; i < rewind->report->nmodules; i++) {
+		if (rewind->loaded[i].why[0] == '\0')
+			continue;
+		writer_init(&payload, MESSAGE_MAX);
+		lookup_write_text(&payload, rewind->loaded[i].why);
+		sender_put(sender, MESSAGE_TROUBLE, i, &payload);
+		writer_fini(&payload);
+	}
+}
+
 void worker_rewind(void *context, int fd)
 {
 	const struct job *job = context;
@@ -240,6 +287,7 @@ void worker_rewind(void *context, int fd)
 			      MAX_FRAMES, &result);
 		send_frames(&sender, i, frames, &result);
 	}
+	send_troubles(&sender, &rewind);
 	sender_put(&sender, MESSAGE_END, 0, NULL);
 	sender_flush(&sender);
 }

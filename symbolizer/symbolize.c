@@ -328,11 +328,14 @@ static void take_status(struct talk *talk, size_t index, struct reader *r)
 {
 	struct module_symbols *module = &talk->out->modules[index];
 	uint32_t status = reader_u32(r);
+	const char *why;
 
 	if (status <= SYMBOLS_FOUND)
 		module->status = (enum symbols_status)status;
 	module->debug = lookup_read_text(r, talk->report);
-	module->why = lookup_read_text(r, talk->report);
+	why = lookup_read_text(r, talk->report);
+	if (why)
+		module->why = why;
 	talk->is_done[index] = true;
 	talk->current = SIZE_MAX;
 	talk->ndone++;
@@ -370,6 +373,12 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 		if (index >= report->nthreads)
 			return false;
 		rewind_read(r, talk->report, &report->threads[index]);
+		return !r->bad;
+	case MESSAGE_TROUBLE:
+		if (index >= report->nmodules)
+			return false;
+		talk->out->modules[index].why = lookup_read_text(r,
+							talk->report);
 		return !r->bad;
 	case MESSAGE_END:
 		talk->ended = true;

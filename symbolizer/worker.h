@@ -16,6 +16,8 @@ enum message_kind {
 	                     * only of those that hold something */
 	MESSAGE_MODULE_DONE, /* index: module; u32 status, text path, why */
 	MESSAGE_THREAD,     /* index: thread; rewind.h's bytes */
+	MESSAGE_TROUBLE,    /* index: module; text: what of its CFI was of no
+	                     * use */
 	MESSAGE_END,        /* everything is said */
 };
 

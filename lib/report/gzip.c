@@ -143,3 +143,20 @@ bool gzip_unpack(const void *bytes, size_t len, struct writer *out,
 		out->len = start;
 	return ok;
 }
+
+size_t gzip_peek(const void *bytes, size_t len, void *to, size_t max)
+{
+	z_stream z = {
+		.next_in = (Bytef *)(uintptr_t)bytes,
+		.next_out = to,
+		.avail_out = max < UINT_MAX ? (uInt)max : UINT_MAX,
+	};
+	uInt room = z.avail_out;
+
+	if (inflateInit2(&z, GZIP_ONLY) != Z_OK)
+		return 0;
+	refill(&z, &len);
+	inflate(&z, Z_SYNC_FLUSH);
+	inflateEnd(&z);
+	return room - z.avail_out;
+}

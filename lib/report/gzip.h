@@ -17,4 +17,8 @@ bool gzip_pack(const void *bytes, size_t len, int level, struct writer *out,
 bool gzip_unpack(const void *bytes, size_t len, struct writer *out,
 		 struct error *err);
 
+/* Put the first bytes of what BYTES unpack to, at most MAX, into TO; how many
+ * could be had, whatever comes behind them. */
+size_t gzip_peek(const void *bytes, size_t len, void *to, size_t max);
+
 #endif

@@ -7,6 +7,7 @@
  * hostile headers and counts away from it, needs none of the table but what is
  * looked at (libLLVM's is 6 MB), and makes .debug_frame look like .eh_frame. */
 #include "arch.h"
+#include "../report/clock.h"
 
 #include <assert.h>
 #include <dwarf.h>
@@ -17,10 +18,10 @@
 
 /* Where a module's CFI may be, best first: memory is what the process ran; a
  * file serves where memory has not got the bytes, and for .debug_frame, which
- * is never loaded. */
+ * is never loaded; what the caller has made of something else comes last. */
 enum source {
 	SOURCE_MEMORY, SOURCE_FILE, SOURCE_DEBUG_FRAME, SOURCE_DEBUG_FILE,
-	SOURCE_COUNT,
+	SOURCE_CALLER, SOURCE_COUNT,
 };
 
 /* Each table is opened when those before it had no answer. */
@@ -129,6 +130,22 @@ static struct cfi_module *open_module(const struct unwind_module *from)
 	return module;
 }
 
+/* To make them may take long, which is no time of the walk's. */
+static bool open_frames(struct cfi *cfi, const struct unwind_module *from,
+			struct table *table)
+{
+	int64_t began_ms = clock_monotonic_ms();
+	const void *bytes;
+	size_t len = 0;
+
+	bytes = from->frames ? from->frames(from->opaque, &len) : NULL;
+	cfi->waited_ms += clock_monotonic_ms() - began_ms;
+	if (!bytes)
+		return false;
+	table_open_frames(table, bytes, len, from->base);
+	return true;
+}
+
 static bool open_table(struct cfi *cfi, const struct unwind_module *from,
 		       enum source source, struct table *table)
 {
@@ -142,10 +159,12 @@ static bool open_table(struct cfi *cfi, const struct unwind_module *from,
 	case SOURCE_DEBUG_FRAME:
 		return from->elf_fd >= 0 &&
 		       table_open_debug_frame(table, from->elf_fd, from->base);
-	default:
+	case SOURCE_DEBUG_FILE:
 		return from->debug_fd >= 0 &&
 		       table_open_debug_frame(table, from->debug_fd,
 					      from->base);
+	default:
+		return open_frames(cfi, from, table);
 	}
 }
 
@@ -384,8 +403,8 @@ static bool execute(struct cfi *cfi, size_t len, uint64_t pc, struct row *row)
 	return done;
 }
 
-static bool fill_row(struct cfi *cfi, struct table *table, uint64_t pc,
-		     struct row *row)
+static bool fill_row(struct cfi *cfi, struct table *table,
+		     enum source source, uint64_t pc, struct row *row)
 {
 	struct cie cie;
 	struct fde fde;
@@ -397,7 +416,8 @@ static bool fill_row(struct cfi *cfi, struct table *table, uint64_t pc,
 	if (!execute(cfi, len, pc, row))
 		return false;
 	row->is_signal = cie.is_signal;
-	row->is_debug = table->is_debug_frame;
+	row->is_debug = source == SOURCE_DEBUG_FRAME ||
+			source == SOURCE_DEBUG_FILE;
 	row->return_register = (uint32_t)cie.return_register;
 	row->end = fde.start + fde.len;
 	return row->return_register < REG_CFI_COUNT;
@@ -411,11 +431,12 @@ static void find_row(struct cfi *cfi, size_t module, uint64_t pc,
 
 	clear_row(row);
 	for (int i = 0; from && i < SOURCE_COUNT && !row->has_cfi; i++) {
-		struct table *table = get_table(cfi, from, (enum source)i);
+		enum source source = (enum source)i;
+		struct table *table = get_table(cfi, from, source);
 
 		if (!table)
 			continue;
-		row->has_cfi = fill_row(cfi, table, pc, row);
+		row->has_cfi = fill_row(cfi, table, source, pc, row);
 		if (!row->has_cfi)
 			clear_row(row);
 	}

@@ -40,7 +40,7 @@ struct row {
 	uint64_t pc;
 	bool has_cfi;       /* false: there is none for this pc */
 	bool is_signal;     /* the frame that it finds was interrupted */
-	bool is_debug;      /* from .debug_frame */
+	bool is_debug;      /* from a file's .debug_frame */
 	bool is_plt;        /* its CFA depends on pc, as a PLT stub's does */
 	uint64_t end;       /* of the FDE */
 	uint32_t return_register;
@@ -60,6 +60,7 @@ struct cfi {
 	struct table_buffers *buffers;
 	struct row **rows;          /* CFI_ROWS; NULL: not used yet */
 	uint8_t *mini;              /* scratch: the ELF file made for libdw */
+	int64_t waited_ms;          /* for callers' frames, all in all */
 };
 
 /* MEMORY and MODULES are borrowed. False without memory; then there is nothing

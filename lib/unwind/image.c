@@ -169,10 +169,11 @@ static bool take_section(struct image *image, Elf_Scn *scn,
 	if (!data || !data->d_buf || data->d_size == 0 ||
 	    data->d_size > IMAGE_MAX_SECTION)
 		return false;
-	image->section = malloc(data->d_size);
-	if (!image->section)
+	image->owned = malloc(data->d_size);
+	if (!image->owned)
 		return false;
-	memcpy(image->section, data->d_buf, data->d_size);
+	memcpy(image->owned, data->d_buf, data->d_size);
+	image->section = image->owned;
 	image->section_len = data->d_size;
 	return true;
 }
@@ -222,8 +223,17 @@ bool image_open_section(struct image *image, int fd, uint64_t base,
 	return true;
 }
 
+void image_open_bytes(struct image *image, const void *bytes, size_t len)
+{
+	memset(image, 0, sizeof(*image));
+	image->fd = -1;
+	image->section = bytes;
+	image->section_len = len;
+}
+
 void image_close(struct image *image)
 {
-	free(image->section);
+	free(image->owned);
+	image->owned = NULL;
 	image->section = NULL;
 }

@@ -20,8 +20,9 @@ struct image_load {
 struct image {
 	struct memory *memory;  /* bytes are read there, or, if NULL, */
 	int fd;                 /* from this file, or, if -1, */
-	uint8_t *section;       /* from this buffer (owned), at address 0 */
+	const uint8_t *section; /* from these bytes, at address 0 */
 	size_t section_len;
+	uint8_t *owned;         /* what of them is ours to free, or NULL */
 	uint64_t bias;          /* address in the process - vaddr */
 	struct image_load loads[IMAGE_MAX_LOADS];
 	size_t nloads;
@@ -39,6 +40,9 @@ bool image_open(struct image *image, struct memory *memory, int fd,
  * same BASE; *ADDRESS_OUT is the section's (0 for one that is not loaded). */
 bool image_open_section(struct image *image, int fd, uint64_t base,
 			const char *name, uint64_t *address_out);
+
+/* A section of which nothing but its LEN bytes is there, which are borrowed. */
+void image_open_bytes(struct image *image, const void *bytes, size_t len);
 
 void image_close(struct image *image);
 

@@ -88,16 +88,30 @@ bool table_open_eh_frame(struct table *table, struct memory *memory, int fd,
 	return address != 0;
 }
 
+/* Addresses of a section that is not loaded are offsets in it. */
+static void begin_debug_frame(struct table *table)
+{
+	table->is_debug_frame = true;
+	table->start = 0;
+	table->end = table->image.section_len;
+}
+
 bool table_open_debug_frame(struct table *table, int fd, uint64_t base)
 {
 	uint64_t address;
 
 	if (!open_section(table, fd, base, ".debug_frame", &address))
 		return false;
-	table->is_debug_frame = true;
-	table->start = 0;
-	table->end = table->image.section_len;
+	begin_debug_frame(table);
 	return true;
+}
+
+void table_open_frames(struct table *table, const void *bytes, size_t len,
+		       uint64_t base)
+{
+	*table = (struct table){ .abs_bias = base };
+	image_open_bytes(&table->image, bytes, len);
+	begin_debug_frame(table);
 }
 
 void table_close(struct table *table)

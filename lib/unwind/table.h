@@ -52,6 +52,11 @@ bool table_open_eh_frame(struct table *table, struct memory *memory, int fd,
 /* The same for the section .debug_frame of FD. */
 bool table_open_debug_frame(struct table *table, int fd, uint64_t base);
 
+/* The same for LEN bytes in that form, borrowed, whose addresses count from
+ * BASE. */
+void table_open_frames(struct table *table, const void *bytes, size_t len,
+		       uint64_t base);
+
 void table_close(struct table *table);
 
 /* Find, parse and check the FDE for PC (an address of the process), and its

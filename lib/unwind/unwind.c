@@ -128,9 +128,10 @@ static size_t store_finish(struct store *store)
 	return store->max;
 }
 
-static bool is_out_of_time(uint64_t n, int64_t deadline_ms)
+/* The walk's own clock, which stands while the caller makes frames. */
+static int64_t now_ms(const struct unwind *unwind)
 {
-	return n % 64 == 1 && clock_monotonic_ms() >= deadline_ms;
+	return clock_monotonic_ms() - unwind->cfi.waited_ms;
 }
 
 /* Returns why it stopped early, or NULL. */
@@ -146,7 +147,7 @@ static const char *walk(struct unwind *unwind, struct cursor *cursor,
 		store_add(store, unwind, cursor);
 		if (store->n == WALK_MAX_FRAMES)
 			return "too many frames";
-		if (is_out_of_time(store->n, deadline_ms))
+		if (store->n % 64 == 1 && now_ms(unwind) >= deadline_ms)
 			return "out of time";
 		result = walk_step(unwind, cursor, &cfa, &why);
 		store_complete(store, cfa, cursor->corrupt_ra);
@@ -168,7 +169,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 	const uint64_t needed = REG_BIT(R_PC) | REG_BIT(R_SP);
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;
-	int64_t began_ms = clock_monotonic_ms();
+	int64_t began_ms = now_ms(unwind);
 
 	memset(result_out, 0, sizeof(*result_out));
 	if ((registers->valid & needed) != needed) {
@@ -178,7 +179,7 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 	cursor.module = walk_module(unwind, registers->value[R_PC]);
 	result_out->truncated = walk(unwind, &cursor, &store,
 				     began_ms + may_ms);
-	unwind->left_ms -= clock_monotonic_ms() - began_ms;
+	unwind->left_ms -= now_ms(unwind) - began_ms;
 	result_out->nframes = store_finish(&store);
 	result_out->depth = store.n;
 }

@@ -17,6 +17,11 @@
 typedef size_t unwind_read(void *context, uint64_t address, void *to,
 			   size_t len);
 
+/* CFI that the caller has of something else than ELF files, in the form of
+ * .debug_frame and with addresses that count from the module's base: *LEN_OUT
+ * bytes that stay until unwind_free(), or NULL. OPAQUE is the module's. */
+typedef const void *unwind_frames(void *opaque, size_t *len_out);
+
 /* One executable or library. The unwinder builds what it needs (an image of
  * its program headers and of .eh_frame_hdr and .eh_frame) the first time a pc
  * falls into it, by the memory reader, so a deleted or replaced file does no
@@ -31,6 +36,9 @@ struct unwind_module {
 	 * sure that it is of the same build. */
 	int elf_fd;
 	int debug_fd;
+	/* Asked for once, where none of these had an answer; NULL: there is
+	 * nothing else. */
+	unwind_frames *frames;
 	void *opaque; /* for the caller */
 };
 

@@ -23,9 +23,9 @@ static const char collector_help[] =
 	"EPITAPH_TOKEN)\n";
 
 static const char symbols_help[] =
-	"  -S, --symbols DIR    where symbols may be: a store, a tree by\n"
-	"                       build-id, or a folder of files; repeatable,\n"
-	"                       searched first\n";
+	"  -S, --symbols DIR    where symbols may be: a store, ours or\n"
+	"                       Breakpad's, a tree by build-id, or a folder\n"
+	"                       of files; repeatable, searched first\n";
 
 static const struct verb verbs[] = {
 	{

@@ -430,6 +430,7 @@ def test_deleted():
 
     def check(subject):
         before = walks.by_epitaph(subject)[subject.pid]
+        lib.forget_symbols()
         os.unlink(program)
         deleted = walks.by_epitaph(subject)[subject.pid]
         shutil.copy("/bin/true", program)

@@ -47,6 +47,10 @@
 #include "../fuzz/reason.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_sym
+#include "../fuzz/sym.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_unwind
 #include "../fuzz/unwind.c"
 
@@ -144,6 +148,11 @@ static void replays_reason(void)
 	replay("reason", fuzz_reason);
 }
 
+static void replays_sym(void)
+{
+	replay("sym", fuzz_sym);
+}
+
 static void replays_unwind(void)
 {
 	replay("unwind", fuzz_unwind);
@@ -163,6 +172,7 @@ int main(void)
 		{ "the corpus of code without tables does no harm",
 		  replays_prologue },
 		{ "the reason's corpus does no harm", replays_reason },
+		{ "the symbol files' corpus does no harm", replays_sym },
 		{ "the unwinder's corpus does no harm", replays_unwind },
 	};
 

@@ -574,7 +574,8 @@ static void try_image(const uint8_t *bytes, size_t len)
 
 		CHECK(n <= LEVELS);
 		for (size_t k = 0; k < n; k++)
-			CHECK(levels[k].name && strlen(levels[k].name) > 0 &&
+			CHECK(levels[k].function &&
+			      strlen(levels[k].function) > 0 &&
 			      (!levels[k].file || strlen(levels[k].file) > 0));
 	}
 	gopclntab_close(table);

@@ -155,13 +155,37 @@ static void refuses_what_is_not_gzip(void)
 	CHECK(!gzip_is("MDMP", 4));
 }
 
+static void peeks(void)
+{
+	static uint8_t bytes[100000];
+	struct writer packed;
+	uint8_t head[64];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * i >> 3);
+	packed = pack(bytes, sizeof(bytes));
+	CHECK_NUMBER(gzip_peek(packed.bytes, packed.len, head, sizeof(head)),
+		     sizeof(head));
+	CHECK_BYTES(head, sizeof(head), bytes, sizeof(head));
+	CHECK_NUMBER(gzip_peek(packed.bytes, packed.len / 2, head, 10), 10);
+	CHECK_NUMBER(gzip_peek(packed.bytes, 10, head, sizeof(head)), 0);
+	CHECK_NUMBER(gzip_peek("MDMP", 4, head, sizeof(head)), 0);
+	writer_fini(&packed);
+	packed = pack("short", 5);
+	CHECK_NUMBER(gzip_peek(packed.bytes, packed.len, head, sizeof(head)),
+		     5);
+	writer_fini(&packed);
+}
+
 static size_t unpacked;
 
 static void unpack_mutation(const uint8_t *bytes, size_t len)
 {
 	struct error err = { ERR_NONE, "" };
 	struct writer out;
+	uint8_t head[64];
 
+	gzip_peek(bytes, len, head, sizeof(head));
 	writer_init(&out, LIMIT);
 	if (gzip_unpack(bytes, len, &out, &err))
 		unpacked++;
@@ -199,6 +223,7 @@ int main(void)
 		  refuses_bytes_behind_the_end },
 		{ "every truncation is bad data", refuses_every_truncation },
 		{ "what is not gzip is bad data", refuses_what_is_not_gzip },
+		{ "the first bytes can be had without the rest", peeks },
 		{ "no mutation of a stream does harm", mutations_do_no_harm },
 	};
 

@@ -1,0 +1,137 @@
+/* libFuzzer's way into Breakpad's symbol files: the input is one, plain or
+ * gzip'ed, in which a few addresses are looked up, and whose rules are walked
+ * by. */
+#include "../../lib/unwind/entry.h"
+#include "../../lib/unwind/unwind.h"
+#include "../../symbolizer/symframes.h"
+#include "../../symbolizer/symnames.h"
+#include "fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SYM_BASE = 0x400000, SYM_END = 0x800000, MAX_LEVELS = 8 };
+
+static const uint32_t sym_places[] = { 0, 0x10, 0x1004, 0x15b72, 0x161b6 };
+
+static struct writer sym_frames;
+
+/* A string is one, and no longer than any. */
+static void check_string(const char *text)
+{
+	if (text && strlen(text) > MAX_STRING)
+		abort();
+}
+
+static void look_up(struct sym_file *file)
+{
+	struct symnames *names = symnames_open(file, NULL);
+	size_t n = sizeof(sym_places) / sizeof(sym_places[0]);
+
+	for (size_t i = 0; names && i < n; i++) {
+		struct level levels[MAX_LEVELS];
+		size_t found = symnames_levels(names, sym_places[i], levels,
+					       MAX_LEVELS);
+		bool icf;
+
+		check_string(symnames_public(names, sym_places[i], &icf));
+		for (size_t k = 0; k < found; k++) {
+			check_string(levels[k].function);
+			check_string(levels[k].file);
+		}
+	}
+	symnames_close(names);
+}
+
+/* Whatever the rules were, what is made of them is well formed. */
+static void check_frames(void)
+{
+	struct cie cie = { .encoding = ENC_ABS8 };
+	size_t at = 0;
+
+	while (at < sym_frames.len) {
+		struct entry_head head;
+		struct reader r;
+		struct fde fde;
+
+		reader_init(&r, sym_frames.bytes + at, sym_frames.len - at);
+		if (!entry_head(&r, at, true, &head) || head.size == 0 ||
+		    head.size > ENTRY_MAX || head.is_cie != (at == 0))
+			abort();
+		r.len = (size_t)head.size;
+		if (!head.is_cie &&
+		    (!entry_fde(&r, &cie, 0, &fde) ||
+		     !entry_check_program(fde.program, fde.program_len)))
+			abort();
+		at += (size_t)head.size;
+	}
+}
+
+static const void *get_sym_frames(void *opaque, size_t *len_out)
+{
+	(void)opaque;
+	*len_out = sym_frames.len;
+	return sym_frames.bytes;
+}
+
+/* Every word holds an address of code. */
+static size_t read_anything(void *context, uint64_t address, void *to,
+			    size_t len)
+{
+	uint8_t *bytes = to;
+
+	(void)context;
+	for (size_t i = 0; i < len; i++) {
+		uint64_t at = address + i;
+		uint64_t word = SYM_BASE + at % (SYM_END - SYM_BASE) / 8;
+
+		bytes[i] = (uint8_t)(word >> 8 * (at % 8));
+	}
+	return address >> 47 ? 0 : len;
+}
+
+static void walk_by_it(uint64_t pc)
+{
+	struct unwind_module module = {
+		.base = SYM_BASE, .end = SYM_END, .elf_fd = -1, .debug_fd = -1,
+		.frames = get_sym_frames,
+	};
+	struct unwind_range code = { SYM_BASE, SYM_END };
+	struct registers regs = { .valid = ~UINT64_C(0) };
+	struct unwind_result result;
+	struct frame frames[16];
+	struct unwind *unwind;
+
+	unwind = unwind_new(&module, 1, &code, 1, read_anything, NULL);
+	if (!unwind)
+		abort();
+	for (size_t i = 0; i < REG_COUNT; i++)
+		regs.value[i] = 0x10000 * i;
+	regs.value[R_PC] = pc;
+	unwind_thread(unwind, &regs, frames, 16, &result);
+	unwind_free(unwind);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sym_file file = { .bytes = data, .len = size };
+	struct sym_id id;
+	struct sym sym;
+
+	sym_read_id((const char *)data, size < SYM_HEAD ? size : SYM_HEAD, &id);
+	look_up(&file);
+	if (sym_file_parse(&file, SYM_RULES, &sym, NULL)) {
+		writer_init(&sym_frames, (size_t)64 << 20);
+		symframes_make(&sym, &sym_frames, &sym.trouble);
+		if (sym_frames.bad)
+			abort();
+		check_frames();
+		if (sym.nrules > 0)
+			walk_by_it(SYM_BASE + sym.rules[0].address);
+		walk_by_it(SYM_BASE + 0x1004);
+		writer_fini(&sym_frames);
+		sym_free(&sym);
+	}
+	sym_file_close(&(struct sym_file){ .unpacked = file.unpacked });
+	return 0;
+}
