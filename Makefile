@@ -58,6 +58,7 @@ PROC_SRCS = \
 	lib/proc/linkmap.c \
 	lib/proc/maps.c \
 	lib/proc/perfmap.c \
+	lib/proc/pid.c \
 	lib/proc/stop.c \
 	lib/proc/user_$(ARCH).c
 
@@ -502,7 +503,7 @@ $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
 		lib/proc/linkmap.c lib/proc/maps.c lib/proc/perfmap.c \
-		lib/proc/user_$(ARCH).c)
+		lib/proc/pid.c lib/proc/user_$(ARCH).c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
