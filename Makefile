@@ -105,6 +105,7 @@ SHIM_SRCS = \
 	shim/interpose/sigaction.c \
 	shim/interpose/syscall.c \
 	shim/interpose/thread.c \
+	shim/interpose/unload.c \
 	shim/preload.c \
 	shim/resolve.c \
 	shim/settings.c
@@ -125,7 +126,8 @@ HELPER_SRCS = \
 	shim/helper/rust.c \
 	shim/helper/sandbox_$(ARCH).c \
 	shim/helper/sender.c \
-	shim/helper/stacks.c
+	shim/helper/stacks.c \
+	shim/helper/unloaded.c
 
 COLLECTOR_SRCS = \
 	collector/api.c \
@@ -256,6 +258,7 @@ UNIT_TESTS = \
 	siginfo \
 	spool \
 	symbols \
+	unloaded \
 	unwind \
 	unwind_aarch64 \
 	unwind_cases \
@@ -300,6 +303,7 @@ KNOWN = \
 
 BENCH_PROGRAMS = \
 	$(B)/bench/chain \
+	$(B)/bench/close \
 	$(B)/bench/create \
 	$(B)/bench/death \
 	$(B)/bench/die \
@@ -519,7 +523,7 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
 
-$(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes: \
+$(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes $(B)/unit/unloaded: \
 		$(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 # The unwinder of another machine, on this one.
