@@ -58,6 +58,7 @@ PROC_SRCS = \
 	lib/proc/linkmap.c \
 	lib/proc/maps.c \
 	lib/proc/perfmap.c \
+	lib/proc/pid.c \
 	lib/proc/stop.c \
 	lib/proc/user_$(ARCH).c
 
@@ -104,6 +105,7 @@ SHIM_SRCS = \
 	shim/interpose/sigaction.c \
 	shim/interpose/syscall.c \
 	shim/interpose/thread.c \
+	shim/interpose/unload.c \
 	shim/preload.c \
 	shim/resolve.c \
 	shim/settings.c
@@ -124,7 +126,8 @@ HELPER_SRCS = \
 	shim/helper/rust.c \
 	shim/helper/sandbox_$(ARCH).c \
 	shim/helper/sender.c \
-	shim/helper/stacks.c
+	shim/helper/stacks.c \
+	shim/helper/unloaded.c
 
 COLLECTOR_SRCS = \
 	collector/api.c \
@@ -273,6 +276,7 @@ UNIT_TESTS = \
 	spool \
 	sym \
 	symbols \
+	unloaded \
 	unwind \
 	unwind_aarch64 \
 	unwind_cases \
@@ -318,6 +322,7 @@ KNOWN = \
 
 BENCH_PROGRAMS = \
 	$(B)/bench/chain \
+	$(B)/bench/close \
 	$(B)/bench/create \
 	$(B)/bench/deep \
 	$(B)/bench/death \
@@ -523,7 +528,7 @@ $(B)/libepitaph.so: $(call objs,shim/signal/stacks.c $(ZONE_SRCS) \
 $(B)/epitaph-helper: $(call objs,$(HELPER_SRCS) \
 		$(filter-out $(PROC_SRCS) lib/report/semantic.c,$(LIB_SRCS)) \
 		lib/proc/linkmap.c lib/proc/maps.c lib/proc/perfmap.c \
-		lib/proc/user_$(ARCH).c)
+		lib/proc/pid.c lib/proc/user_$(ARCH).c)
 	$(CC) -static $(LDFLAGS) -o $@ $^ $(HELPER_LIBS)
 
 $(B)/epitaphd: $(call objs,$(COLLECTOR_SRCS) $(REPORT_SRCS))
@@ -541,7 +546,7 @@ $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
 	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
 
-$(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes: \
+$(B)/unit/corpus $(B)/unit/hostile $(B)/unit/notes $(B)/unit/unloaded: \
 		$(call asan,$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 # The unwinder of another machine, on this one.

@@ -122,12 +122,21 @@ static void put_signal(struct writer *out, const struct report *report)
 	text_put(out, ",\"semantic\":null,\"title\":null}");
 }
 
+static void put_flags(struct writer *out, bool corrupt_ra, bool unloaded)
+{
+	text_put(out, ",\"flags\":[");
+	text_put(out, corrupt_ra ? "\"corrupt_ra\"" : "");
+	text_put(out, corrupt_ra && unloaded ? "," : "");
+	text_put(out, unloaded ? "\"unloaded\"" : "");
+	text_put(out, "]");
+}
+
 static void put_frame(struct writer *out, const struct report *report,
 		      size_t index, const struct frame *frame)
 {
-	const struct module *module = frame->module >= 0 &&
-		(size_t)frame->module < report->nmodules ?
-		&report->modules[frame->module] : NULL;
+	uint64_t offset = 0;
+	int32_t number = report_frame_module(report, frame, &offset);
+	const struct module *module = report_module(report, number);
 	const char *path = module != NULL ? module->path : NULL;
 	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
 
@@ -136,14 +145,15 @@ static void put_frame(struct writer *out, const struct report *report,
 	put_text(out, ",", "module", slash != NULL ? slash + 1 : path);
 	if (module != NULL) {
 		put_build_id(out, &module->build_id);
-		put_hex(out, ",", "offset", frame->offset);
+		put_hex(out, ",", "offset", offset);
 	} else {
 		text_put(out, ",\"build_id\":null,\"offset\":null");
 	}
 	put_text(out, ",", "trust", trust_name(frame->trust));
-	text_format(out, ",\"function\":null,\"file\":null,\"line\":null,"
-		    "\"inline\":false,\"flags\":[%s],\"args\":null}",
-		    frame->corrupt_ra ? "\"corrupt_ra\"" : "");
+	text_put(out, ",\"function\":null,\"file\":null,\"line\":null,"
+		 "\"inline\":false");
+	put_flags(out, frame->corrupt_ra, report_is_unloaded(report, number));
+	text_put(out, ",\"args\":null}");
 }
 
 static void put_repeats(struct writer *out, const struct thread *thread)
@@ -196,6 +206,18 @@ static void put_module(struct writer *out, const struct module *module)
 	text_put(out, "}");
 }
 
+static void put_modules(struct writer *out, const char *name,
+			const struct module *modules, size_t n)
+{
+	key(out, ",", name);
+	text_put(out, "[");
+	for (size_t i = 0; i < n; i++) {
+		text_put(out, i > 0 ? "," : "");
+		put_module(out, &modules[i]);
+	}
+	text_put(out, "]");
+}
+
 void document_write(const struct report *report, struct writer *out)
 {
 	put_text(out, "{", "id", report->id);
@@ -212,12 +234,10 @@ void document_write(const struct report *report, struct writer *out)
 		text_put(out, i > 0 ? "," : "");
 		put_thread(out, report, &report->threads[i]);
 	}
-	text_put(out, "],\"modules\":[");
-	for (size_t i = 0; i < report->nmodules; i++) {
-		text_put(out, i > 0 ? "," : "");
-		put_module(out, &report->modules[i]);
-	}
-	put_number(out, "],\"timings_us\":{", "frozen",
+	text_put(out, "]");
+	put_modules(out, "modules", report->modules, report->nmodules);
+	put_modules(out, "unloaded", report->unloaded, report->nunloaded);
+	put_number(out, ",\"timings_us\":{", "frozen",
 		   report->frozen_us >= 0, report->frozen_us);
 	put_number(out, ",", "unwind", report->unwind_us >= 0,
 		   report->unwind_us);

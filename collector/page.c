@@ -310,6 +310,8 @@ static void put_frame(struct writer *out, const json_t *frame)
 	text_put(out, is_inline ? " <span class=dim>inlined</span>" : "");
 	if (!is_inline && has_flag(frame, "tail_call"))
 		text_put(out, " <span class=dim>tail call</span>");
+	if (has_flag(frame, "unloaded"))
+		text_put(out, " <span class=bad>unloaded</span>");
 	if (has_flag(frame, "corrupt_ra"))
 		text_put(out, " <span class=bad>return address written over"
 			 "</span>");
@@ -415,15 +417,16 @@ static void put_crashed_thread(struct writer *out, const json_t *threads)
 	text_put(out, "<p>No thread is known to have crashed.</p>");
 }
 
-static void put_modules(struct writer *out, const json_t *modules)
+static void put_modules(struct writer *out, const char *title,
+			const json_t *modules)
 {
 	size_t n = json_array_size(modules);
 
 	if (n == 0)
 		return;
-	text_format(out, "<h2>Modules</h2><details><summary>%zu files"
-		    "</summary><div class=scroll><table><tr><th>File"
-		    "<th>Symbols<th>Build-id<th class=wide>Base", n);
+	text_format(out, "<h2>%s</h2><details><summary>%zu files</summary>"
+		    "<div class=scroll><table><tr><th>File<th>Symbols"
+		    "<th>Build-id<th class=wide>Base", title, n);
 	for (size_t i = 0; i < n && i < SHOWN_MODULES; i++) {
 		const json_t *module = json_array_get(modules, i);
 
@@ -525,7 +528,9 @@ static void put_report(struct writer *out, const json_t *report, bool named)
 	put_crashed_thread(out, threads);
 	put_report_facts(out, report);
 	put_other_threads(out, threads);
-	put_modules(out, json_object_get(report, "modules"));
+	put_modules(out, "Modules", json_object_get(report, "modules"));
+	put_modules(out, "Unloaded modules",
+		    json_object_get(report, "unloaded"));
 }
 
 static void put_facet(void *context, const char *value, uint64_t count)

@@ -144,6 +144,8 @@ __attribute__((constructor)) static void start(int argc, char **argv,
 		return;
 	settings_unfollow(environment);
 	zone.record.board = annotate_address();
+	if (gnu_get_libc_version)
+		zone.nfirst = resolve_count();
 	zone.main_thread = (uintptr_t)__builtin_thread_pointer();
 	zone.seccomp = sys1(prctl, 21 /* PR_GET_SECCOMP */) != 0;
 	zone.filtered = zone.seccomp;

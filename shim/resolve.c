@@ -127,10 +127,25 @@ static uint32_t find_sysv(const struct object *o, const char *name)
 	return found;
 }
 
-static const struct link_map *own_map(void)
+static const struct link_map *first_map(void)
 {
 	const struct r_debug *debug = (const void *)zone.linker;
-	const struct link_map *map = debug ? debug->r_map : NULL;
+
+	return debug ? debug->r_map : NULL;
+}
+
+size_t resolve_count(void)
+{
+	size_t n = 0;
+
+	for (const struct link_map *map = first_map(); map; map = map->l_next)
+		n++;
+	return n;
+}
+
+static const struct link_map *own_map(void)
+{
+	const struct link_map *map = first_map();
 
 	while (map && map->l_ld != _DYNAMIC)
 		map = map->l_next;

@@ -12,6 +12,10 @@
  * COUNT of them). Until this has been called nothing is found. */
 void resolve_init(uintptr_t phdr, uintptr_t count);
 
+/* How many objects are loaded: while the program starts, when nobody loads or
+ * unloads any. */
+size_t resolve_count(void);
+
 /* Address of the default version of function NAME in the first object loaded
  * after ours that defines it; 0 if there is none. */
 uintptr_t resolve_next(const char *name);

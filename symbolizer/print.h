@@ -44,8 +44,8 @@ void print_thread_text(FILE *to, const struct report *report,
 		       const struct thread *thread,
 		       const struct print_style *style);
 
-/* "no symbols for ..." for each of DOCUMENT's modules that a frame of its
- * threads is in and whose symbols are missing. */
+/* "no symbols for ..." for each of DOCUMENT's modules, loaded or not, that a
+ * frame of its threads is in and whose symbols are missing. */
 void print_missing_text(FILE *to, const json_t *document);
 
 /* TEXT with control characters and broken UTF-8 as \xNN. */

@@ -107,7 +107,9 @@ static json_t *texts(const char *const *list, size_t n)
 	return array;
 }
 
-static json_t *flags(const struct shown_frame *shown)
+/* Of a frame in MODULE, a number. */
+static json_t *flags(const struct report *report, int32_t module,
+		     const struct shown_frame *shown)
 {
 	const struct frame *frame = shown->frame;
 	uint32_t bits = shown->name ? shown->name->flags : 0;
@@ -117,8 +119,10 @@ static json_t *flags(const struct shown_frame *shown)
 		bits |= NAME_TAIL_CALL;
 	if (frame->corrupt_ra && !shown->is_inline && !shown->is_tail_call)
 		bits |= NAME_CORRUPT_RA;
-	if (frame->module < 0 && frame->pc != 0 && !frame_is_exact(frame))
+	if (module < 0 && frame->pc != 0 && !frame_is_exact(frame))
 		bits |= NAME_JIT; /* it returned there, so it ran there */
+	if (report_is_unloaded(report, module))
+		bits |= NAME_UNLOADED;
 	for (unsigned i = 0; i < NAME_FLAGS; i++)
 		if (bits & REG_BIT(i))
 			json_array_append_new(array,
@@ -138,11 +142,11 @@ static json_t *frame_json(const struct report *report,
 {
 	const struct frame *frame = shown->frame;
 	const struct name *name = shown->name;
-	const struct module *module = NULL;
 	json_t *object = json_object();
+	uint64_t offset = 0;
+	int32_t number = report_frame_module(report, frame, &offset);
+	const struct module *module = report_module(report, number);
 
-	if (frame->module >= 0)
-		module = &report->modules[frame->module];
 	json_object_set_new(object, "index",
 			    json_integer((json_int_t)shown->index));
 	json_object_set_new(object, "pc", hex(frame->pc));
@@ -154,7 +158,7 @@ static json_t *frame_json(const struct report *report,
 			    module ? build_id(&module->build_id)
 				   : json_null());
 	json_object_set_new(object, "offset",
-			    module ? hex(frame->offset) : json_null());
+			    module ? hex(offset) : json_null());
 	json_object_set_new(object, "trust",
 			    json_string(trust_name(frame->trust)));
 	json_object_set_new(object, "function",
@@ -165,7 +169,7 @@ static json_t *frame_json(const struct report *report,
 			    integer_or_null(name && name->line > 0,
 					    name ? name->line : 0));
 	json_object_set_new(object, "inline", json_boolean(shown->is_inline));
-	json_object_set_new(object, "flags", flags(shown));
+	json_object_set_new(object, "flags", flags(report, number, shown));
 	json_object_set_new(object, "args", json_null());
 	return object;
 }
@@ -250,30 +254,45 @@ json_t *print_threads_json(const struct report *report,
 	return array;
 }
 
+static json_t *module_json(const struct module *module,
+			   const struct module_symbols *symbols)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "path", print_json_text(module->path));
+	json_object_set_new(object, "build_id", build_id(&module->build_id));
+	json_object_set_new(object, "base", hex(module->base));
+	json_object_set_new(object, "size",
+			    json_integer((json_int_t)module->size));
+	json_object_set_new(object, "symbols",
+			    json_string(symbols_status_name(symbols->status)));
+	json_object_set_new(object, "why", print_json_text(symbols->why));
+	return object;
+}
+
 json_t *print_modules_json(const struct report *report,
 			   const struct symbolized *symbolized)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < report->nmodules; i++) {
-		const struct module *module = &report->modules[i];
-		enum symbols_status status = symbolized->modules[i].status;
-		json_t *object = json_object();
+	for (size_t i = 0; i < report->nmodules; i++)
+		json_array_append_new(array,
+				      module_json(&report->modules[i],
+						  &symbolized->modules[i]));
+	return array;
+}
 
-		json_object_set_new(object, "path",
-				    print_json_text(module->path));
-		json_object_set_new(object, "build_id",
-				    build_id(&module->build_id));
-		json_object_set_new(object, "base", hex(module->base));
-		json_object_set_new(object, "size",
-				    json_integer((json_int_t)module->size));
-		json_object_set_new(object, "symbols",
-				    json_string(symbols_status_name(status)));
-		json_object_set_new(object, "why",
-				    print_json_text(
-					    symbolized->modules[i].why));
-		json_array_append_new(array, object);
-	}
+static json_t *unloaded_json(const struct report *report,
+			     const struct symbolized *symbolized)
+{
+	const struct module_symbols *symbols =
+		symbolized->modules + report->nmodules;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < report->nunloaded; i++)
+		json_array_append_new(array,
+				      module_json(&report->unloaded[i],
+						  &symbols[i]));
 	return array;
 }
 
@@ -408,6 +427,8 @@ json_t *print_report_json(const struct report *report,
 			    print_threads_json(report, symbolized));
 	json_object_set_new(object, "modules",
 			    print_modules_json(report, symbolized));
+	json_object_set_new(object, "unloaded",
+			    unloaded_json(report, symbolized));
 	json_object_set_new(object, "timings_us", timings_json(report));
 	json_object_set_new(object, "trouble",
 			    print_json_text(symbolized->trouble));

@@ -133,6 +133,8 @@ static void print_notes(FILE *to, const json_t *frame,
 		print_note(to, style, "", "inlined");
 	else if (has_flag(frame, "tail_call"))
 		print_note(to, style, "", "tail call");
+	if (has_flag(frame, "unloaded"))
+		print_note(to, style, "", "unloaded");
 	if (trust == NULL)
 		return;
 	if (strcmp(trust, "sigframe") == 0)
@@ -436,9 +438,10 @@ static bool is_used(const json_t *document, const char *build_id)
 	return false;
 }
 
-void print_missing_text(FILE *to, const json_t *document)
+/* Of MODULES, which are DOCUMENT's. */
+static void print_missing(FILE *to, const json_t *document,
+			  const json_t *modules)
 {
-	const json_t *modules = json_object_get(document, "modules");
 	const json_t *module;
 	size_t i;
 
@@ -459,6 +462,12 @@ void print_missing_text(FILE *to, const json_t *document)
 		print_escaped(to, why ? why : "");
 		fputc('\n', to);
 	}
+}
+
+void print_missing_text(FILE *to, const json_t *document)
+{
+	print_missing(to, document, json_object_get(document, "modules"));
+	print_missing(to, document, json_object_get(document, "unloaded"));
 }
 
 void print_report_text(FILE *to, const json_t *document,

@@ -17,7 +17,7 @@ const char *flag_name(unsigned bit)
 {
 	static const char *const names[NAME_FLAGS] = {
 		"corrupt_ra", "icf", "approximate", "tail_call", "system",
-		"jit",
+		"jit", "unloaded",
 	};
 
 	return bit < NAME_FLAGS ? names[bit] : NULL;
@@ -37,16 +37,20 @@ const char *symbols_status_name(enum symbols_status status)
 
 /* Where frame INDEX of THREAD is to be looked up: at the call that its return
  * address is behind. The trampoline that a signal handler returns to was never
- * called from where it begins, so that is its place itself. */
-static uint64_t site_offset(const struct thread *thread, size_t index)
+ * called from where it begins, so that is its place itself. The module is -1
+ * where the frame is in none. */
+static struct site site_of(const struct report *report,
+			   const struct thread *thread, size_t index)
 {
 	const struct frame *frame = &thread->frames[index];
 	bool is_trampoline = index + 1 < thread->nframes &&
 			     frame[1].trust == TRUST_SIGFRAME;
+	struct site site = { .offset = 0 };
 
-	if (frame_is_exact(frame) || is_trampoline || frame->offset == 0)
-		return frame->offset;
-	return frame->offset - 1;
+	site.module = report_frame_module(report, frame, &site.offset);
+	if (!frame_is_exact(frame) && !is_trampoline && site.offset != 0)
+		site.offset--;
+	return site;
 }
 
 static int by_place(const void *left, const void *right)
@@ -69,14 +73,8 @@ static size_t add_sites(const struct report *report,
 			size_t n)
 {
 	for (size_t i = 0; i < thread->nframes; i++) {
-		const struct frame *frame = &thread->frames[i];
-
-		if (frame->module < 0 ||
-		    (size_t)frame->module >= report->nmodules)
-			continue;
-		sites[n].module = frame->module;
-		sites[n].offset = site_offset(thread, i);
-		n++;
+		sites[n] = site_of(report, thread, i);
+		n += report_module(report, sites[n].module) != NULL;
 	}
 	return n;
 }
@@ -111,13 +109,9 @@ static bool collect_sites(struct report *report,
 static const struct site *find_site(const struct symbolized *symbolized,
 				    const struct thread *thread, size_t index)
 {
-	const struct frame *frame = &thread->frames[index];
-	struct site key = {
-		.module = frame->module,
-		.offset = site_offset(thread, index),
-	};
+	struct site key = site_of(symbolized->report, thread, index);
 
-	if (frame->module < 0 || symbolized->nsites == 0)
+	if (key.module < 0 || symbolized->nsites == 0)
 		return NULL;
 	return bsearch(&key, symbolized->sites, symbolized->nsites,
 		       sizeof(key), by_place);
@@ -170,7 +164,8 @@ static int by_frames(const void *left, const void *right)
 /* Whether something may lie between the frame INDEX of THREAD and the one
  * inside of it: a call that returns there, known from tables and not by guess.
  * The middle of a deep stack is left out, so those two are no neighbours. */
-static bool is_gap(const struct thread *thread, size_t index, struct gap *out)
+static bool is_gap(const struct report *report, const struct thread *thread,
+		   size_t index, struct gap *out)
 {
 	const struct frame *outer = &thread->frames[index], *inner = outer - 1;
 
@@ -181,7 +176,7 @@ static bool is_gap(const struct thread *thread, size_t index, struct gap *out)
 		return false;
 	*out = (struct gap){
 		.module = outer->module,
-		.inner = site_offset(thread, index - 1),
+		.inner = site_of(report, thread, index - 1).offset,
 		.outer = outer->offset, .trust = outer->trust,
 	};
 	return true;
@@ -205,7 +200,7 @@ static bool collect_gaps(struct report *report,
 
 		for (size_t k = 0; k < thread->nframes &&
 				   is_wanted(options, thread); k++)
-			n += is_gap(thread, k, &out->gaps[n]) &&
+			n += is_gap(report, thread, k, &out->gaps[n]) &&
 			     (size_t)out->gaps[n].module < report->nmodules;
 	}
 	if (n > 0)
@@ -223,7 +218,8 @@ static const struct gap *find_gap(const struct symbolized *symbolized,
 {
 	struct gap key;
 
-	if (symbolized->ngaps == 0 || !is_gap(thread, index, &key))
+	if (symbolized->ngaps == 0 ||
+	    !is_gap(symbolized->report, thread, index, &key))
 		return NULL;
 	return bsearch(&key, symbolized->gaps, symbolized->ngaps, sizeof(key),
 		       by_frames);
@@ -258,7 +254,7 @@ static uint32_t system_flag(const struct report *report, int32_t module)
 		"/lib/", "/lib32/", "/lib64/", "/usr/lib/", "/usr/lib32/",
 		"/usr/lib64/", "/usr/libexec/", "[vdso]", "linux-",
 	};
-	const char *path = report->modules[module].path;
+	const char *path = report_module(report, module)->path;
 
 	if (path == NULL || (report->exe && strcmp(path, report->exe) == 0))
 		return 0;
@@ -350,7 +346,7 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 
 	switch (kind) {
 	case MESSAGE_MODULE:
-		if (index >= report->nmodules)
+		if (index >= report_module_count(report))
 			return false;
 		talk->current = index;
 		return true;
@@ -365,7 +361,7 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 		take_gap(talk, index, r);
 		return !r->bad;
 	case MESSAGE_MODULE_DONE:
-		if (index >= report->nmodules)
+		if (index >= report_module_count(report))
 			return false;
 		take_status(talk, index, r);
 		return !r->bad;
@@ -454,7 +450,7 @@ static const char *sentence(struct report *report, const char *format,
 
 static const char *module_name(const struct report *report, size_t index)
 {
-	const char *path = report->modules[index].path;
+	const char *path = report_module(report, (int32_t)index)->path;
 
 	return path ? path : "a module without a name";
 }
@@ -526,11 +522,13 @@ static void fill_named(const struct report *report,
 {
 	const struct frame *frame = shown->frame;
 	size_t index = (size_t)(frame - thread->frames);
+	const struct module *module;
 
 	memset(out, 0, sizeof(*out));
-	out->offset = frame->offset;
-	if (frame->module >= 0)
-		out->module = report->modules[frame->module].path;
+	module = report_module(report, report_frame_module(report, frame,
+							   &out->offset));
+	if (module)
+		out->module = module->path;
 	if (shown->name) {
 		out->function = shown->name->function;
 		out->file = shown->name->file;
@@ -596,23 +594,24 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	int64_t limit_ms = options->deadline_ms ? options->deadline_ms
 						: SYMBOLIZE_DEADLINE_MS;
 	int64_t deadline_ms = child_now_ms() + limit_ms;
+	size_t nmodules = report_module_count(report);
 	struct talk talk = {
 		.report = report, .out = out, .options = options,
-		.ntotal = report->nmodules,
+		.ntotal = nmodules,
 		.child = { .idle = tell_progress, .idle_context = &talk },
 	};
 	struct job job = { .report = report, .options = options };
 
 	memset(out, 0, sizeof(*out));
 	out->report = report;
-	out->modules = report_alloc(report, (report->nmodules + 1) *
+	out->modules = report_alloc(report, (nmodules + 1) *
 						    sizeof(*out->modules));
-	talk.is_done = report_alloc(report, report->nmodules + 1);
+	talk.is_done = report_alloc(report, nmodules + 1);
 	if (out->modules == NULL || talk.is_done == NULL)
 		return fail(err, ERR_NO_MEMORY, "no memory for %zu modules",
-			    report->nmodules);
-	for (size_t i = 0; i < report->nmodules; i++)
-		if (report->modules[i].build_id.len > 0)
+			    nmodules);
+	for (size_t i = 0; i < nmodules; i++)
+		if (report_module(report, (int32_t)i)->build_id.len > 0)
 			out->modules[i].status = SYMBOLS_MISSING;
 	rewind_all(&talk, &job, deadline_ms);
 	if (!name_jit(report, out, err) ||
@@ -624,7 +623,7 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	job.gaps = out->gaps;
 	job.ngaps = out->ngaps;
 	job.is_done = talk.is_done;
-	if (report->nmodules > 0)
+	if (nmodules > 0)
 		lookup_all(&talk, &job, deadline_ms);
 	make_fingerprint(report, out);
 	return true;

@@ -26,7 +26,8 @@ enum name_flag {
 	NAME_TAIL_CALL = 8,
 	NAME_SYSTEM = 16,
 	NAME_JIT = 32,
-	NAME_FLAGS = 6, /* how many there are */
+	NAME_UNLOADED = 64, /* its module was */
+	NAME_FLAGS = 7, /* how many there are */
 };
 
 /* "approximate" for bit 2, and so on; NULL past NAME_FLAGS. */
@@ -39,6 +40,9 @@ struct name {
 	uint32_t line;        /* 0: not known */
 	uint32_t flags;
 };
+
+/* Modules are meant by their number in report_module(): unloaded ones have
+ * names, too. */
 
 /* A place in a module, and the functions that are there, innermost first: all
  * but the last were inlined. nnames is 0 where nothing is known. */
@@ -107,7 +111,8 @@ struct symbolized {
 	size_t nsites;
 	struct gap *gaps; /* by module, inner, outer, trust; each once */
 	size_t ngaps;
-	struct module_symbols *modules; /* as many as the report has, */
+	struct module_symbols *modules; /* as many as the report has, by
+	                                 * number, */
 	struct name *jit;               /* and as many as it has of jit */
 	const char *trouble; /* why names are missing that might be there: the
 	                      * child died, time ran out; or NULL */

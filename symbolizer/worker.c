@@ -93,7 +93,8 @@ static void do_module(const struct job *job, struct finder *finder,
 
 	sender_put(sender, MESSAGE_MODULE, index, NULL);
 	sender_flush(sender);
-	lookup = lookup_open(finder, &job->report->modules[index],
+	lookup = lookup_open(finder,
+			     report_module(job->report, (int32_t)index),
 			     !job->options->leaves_nothing);
 	if (lookup == NULL)
 		_exit(1);
@@ -115,7 +116,7 @@ void worker_lookup(void *context, int fd)
 	if (finder == NULL)
 		_exit(1);
 	sender_init(&sender, fd);
-	for (size_t i = 0; i < job->report->nmodules; i++) {
+	for (size_t i = 0; i < report_module_count(job->report); i++) {
 		if (!job->is_done[i])
 			do_module(job, finder, &sender, i, site, gap);
 		while (site < job->nsites &&

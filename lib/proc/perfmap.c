@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../report/clock.h"
+#include "pid.h"
 
 enum {
 	CHUNK = 65536,
@@ -21,7 +22,7 @@ enum {
 	MAX_DIGITS = 16,
 	PATH_LEN = 4096,
 	STATUS_LEN = 4096,
-	FIELDS_TO_START = 20, /* from the state, field 3 of proc(5) */
+	NS_PER_S = 1000000000,
 	CLOCK_SLACK_S = 2,    /* seconds are cut, files have the last tick's */
 };
 
@@ -92,22 +93,6 @@ bool perfmap_want(const struct report *report, const struct maps *maps,
 
 /* Whose it is */
 
-static bool read_proc(pid_t pid, const char *name, char *text, size_t size)
-{
-	char path[64];
-	ssize_t n = -1;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, text, size - 1);
-		close(fd);
-	}
-	text[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
 /* Number INDEX behind LABEL in TEXT; the last one there is, if that is fewer.
  * False where there is none. */
 static bool number_behind(const char *text, const char *label, int index,
@@ -132,37 +117,34 @@ static bool number_behind(const char *text, const char *label, int index,
 	return true;
 }
 
-/* TEXT is of /proc/PID/stat. 0: not known. */
-static int64_t began_s(const char *text)
+/* Seconds since the epoch at BOOT_NS of CLOCK_BOOTTIME; 0: not known. */
+static int64_t since_epoch_s(int64_t boot_ns)
 {
-	const char *at = strrchr(text, ')'); /* a name may hold anything */
-	long ticks = sysconf(_SC_CLK_TCK);
 	struct timespec boot, now;
 
-	for (int i = 0; at && i < FIELDS_TO_START; i++)
-		at = strchr(at + 1, ' ');
-	if (!at || ticks <= 0 || clock_gettime(CLOCK_BOOTTIME, &boot) != 0 ||
+	if (clock_gettime(CLOCK_BOOTTIME, &boot) != 0 ||
 	    clock_gettime(CLOCK_REALTIME, &now) != 0)
 		return 0;
-	return now.tv_sec - boot.tv_sec + strtoll(at, NULL, 10) / ticks;
+	return now.tv_sec - boot.tv_sec + boot_ns / NS_PER_S;
 }
 
 bool perfmap_owner_of(pid_t pid, char *root, size_t size,
 		      struct perfmap_owner *out)
 {
-	char status[STATUS_LEN], stat[STATUS_LEN];
+	char status[STATUS_LEN];
 	enum { LAST = 64, EFFECTIVE = 1 }; /* namespaces are 32 deep */
+	int64_t boot_ns;
 	uint32_t uid;
 
-	if (!read_proc(pid, "status", status, sizeof(status)) ||
-	    !read_proc(pid, "stat", stat, sizeof(stat)) ||
+	if (!pid_read(pid, "status", status, sizeof(status)) ||
+	    !pid_began(pid, &boot_ns) ||
 	    !number_behind(status, "\nNSpid:", LAST, &out->pid) ||
 	    !number_behind(status, "\nUid:", EFFECTIVE, &uid))
 		return false;
 	snprintf(root, size, "/proc/%d/root", pid);
 	out->root = root;
 	out->uid = uid;
-	out->began_s = began_s(stat);
+	out->began_s = since_epoch_s(boot_ns);
 	return true;
 }
 

@@ -52,17 +52,20 @@ static void key_module(struct key *key, uint8_t kind, const struct module *m)
 static void key_frame(const struct report *report, const struct frame *f,
 		      struct key *key)
 {
-	uint8_t kind = KEY_NOWHERE, offset[8];
+	uint8_t kind = KEY_NOWHERE, bytes[8];
+	const struct module *m;
+	uint64_t offset;
 
 	memset(key, 0, sizeof(*key));
-	if (f->module < 0 || (size_t)f->module >= report->nmodules) {
+	m = report_module(report, report_frame_module(report, f, &offset));
+	if (m == NULL) {
 		key_append(key, &kind, 1);
 		return;
 	}
-	key_module(key, KEY_BUILD_ID, &report->modules[f->module]);
+	key_module(key, KEY_BUILD_ID, m);
 	for (size_t i = 0; i < 8; i++)
-		offset[i] = (uint8_t)(f->offset >> (8 * i));
-	key_append(key, offset, 8);
+		bytes[i] = (uint8_t)(offset >> (8 * i));
+	key_append(key, bytes, 8);
 }
 
 static bool key_equal(const struct key *a, const struct key *b)

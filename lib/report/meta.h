@@ -15,7 +15,7 @@ enum {
 	 * bytes), so values are counted before it sees the text: these limits
 	 * keep a hostile stream below about 150 MB. */
 	MAX_META_VALUES = 1 << 20,
-	MAX_META_OBJECTS = 4 * MAX_THREADS + 64,
+	MAX_META_OBJECTS = 4 * MAX_THREADS + MAX_UNLOADED + 64,
 	MAX_META_ARRAYS = MAX_META_FRAMES + 2 * MAX_THREADS + MAX_JIT + 64,
 };
 

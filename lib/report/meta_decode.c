@@ -369,6 +369,49 @@ static void decode_thread(struct input *in, json_t *o)
 	get_string(in, o, "truncated", &t->truncated);
 }
 
+static void get_build_id(struct input *in, const json_t *o,
+			 struct build_id *out)
+{
+	json_t *text = get(in, o, "build_id", JSON_STRING, "a string");
+
+	if (text != NULL && !build_id_parse(json_string_value(text), out))
+		refuse(in, "build_id", "hexadecimal");
+}
+
+static void decode_module(struct input *in, const json_t *o,
+			  struct module *module)
+{
+	int64_t size = 0;
+
+	get_string(in, o, "path", &module->path);
+	get_build_id(in, o, &module->build_id);
+	if (!json_is_object(o) || !get_hex(in, o, "base", &module->base) ||
+	    !get_integer(in, o, "size", 1, INT64_MAX, &size))
+		refuse(in, "unloaded", "an array of modules");
+	module->size = (uint64_t)size;
+}
+
+static void decode_unloaded(struct input *in, json_t *o)
+{
+	json_t *array = get_array(in, o, "unloaded");
+	size_t n = json_array_size(array);
+	struct module *list;
+
+	if (n == 0)
+		return;
+	if (n > MAX_UNLOADED) {
+		refuse(in, "unloaded", "within the limit of modules");
+		return;
+	}
+	list = checked(in, report_alloc(in->report, n * sizeof(*list)));
+	for (size_t i = 0; i < n && !in->bad; i++)
+		decode_module(in, json_array_get(array, i), &list[i]);
+	if (in->bad)
+		return;
+	in->report->unloaded = list;
+	in->report->nunloaded = n;
+}
+
 static bool decode_region(struct input *in, const json_t *array,
 			  struct jit_region *region)
 {
@@ -471,6 +514,7 @@ static void decode_root(struct input *in, json_t *o)
 	get_string(in, o, "message", &r->message);
 	json_array_foreach(threads, i, thread)
 		decode_thread(in, thread);
+	decode_unloaded(in, o);
 	decode_jit(in, o);
 	decode_timings(in, get_object(in, o, "timings_us"));
 }

@@ -248,6 +248,26 @@ static json_t *threads(struct builder *b)
 	return array;
 }
 
+static json_t *unloaded(struct builder *b)
+{
+	const struct report *r = b->report;
+	json_t *array = json_array();
+	char id[2 * MAX_BUILD_ID + 1];
+
+	for (size_t i = 0; i < r->nunloaded; i++) {
+		const struct module *m = &r->unloaded[i];
+		json_t *o = json_object();
+
+		build_id_format(&m->build_id, id);
+		put(b, o, "path", string_or_null(m->path));
+		put(b, o, "build_id", string_or_null(id[0] ? id : NULL));
+		put(b, o, "base", hex(m->base));
+		put(b, o, "size", json_integer((json_int_t)m->size));
+		add(b, array, o);
+	}
+	return array;
+}
+
 static json_t *jit(struct builder *b)
 {
 	const struct report *r = b->report;
@@ -311,6 +331,8 @@ static json_t *root(struct builder *b)
 	put(b, o, "message", string_or_null(r->message));
 	put(b, o, "fingerprint", fingerprint(b));
 	put(b, o, "threads", threads(b));
+	if (r->nunloaded > 0)
+		put(b, o, "unloaded", unloaded(b));
 	if (r->njit > 0)
 		put(b, o, "jit", jit(b));
 	put(b, o, "timings_us", timings(b));

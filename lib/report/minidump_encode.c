@@ -250,14 +250,17 @@ static struct place put_codeview(struct encoder *e, const struct build_id *id)
 	return place;
 }
 
+/* The field has 32 bits; no loader has met a larger image. */
+static uint32_t image_size(const struct module *m)
+{
+	return m->size < UINT32_MAX ? (uint32_t)m->size : UINT32_MAX;
+}
+
 static void put_module(struct encoder *e, const struct module *m,
 		       uint32_t name, struct place codeview)
 {
-	/* The field has 32 bits; no loader has met a larger image. */
-	uint64_t size = m->size < UINT32_MAX ? m->size : UINT32_MAX;
-
 	writer_u64(e->out, m->base);
-	writer_u32(e->out, (uint32_t)size);
+	writer_u32(e->out, image_size(m));
 	writer_u32(e->out, 0); /* checksum, time: an ELF file has none */
 	writer_u32(e->out, 0);
 	writer_u32(e->out, name);
@@ -288,6 +291,33 @@ static void put_modules(struct encoder *e, uint32_t *names,
 		put_module(e, &report->modules[at], names[at], codeviews[at]);
 	}
 	end_stream(e, STREAM_MODULES, rva);
+}
+
+/* For others: it has no place for a build-id, so what we read ourselves is in
+ * the JSON. */
+static void put_unloaded(struct encoder *e, uint32_t *names)
+{
+	const struct report *report = e->report;
+	uint32_t rva;
+
+	if (report->nunloaded == 0)
+		return;
+	for (size_t i = 0; i < report->nunloaded; i++) {
+		const char *path = report->unloaded[i].path;
+
+		names[i] = put_string(e, path != NULL ? path : "");
+	}
+	rva = here(e);
+	writer_u32(e->out, UNLOADED_HEADER);
+	writer_u32(e->out, UNLOADED_ENTRY);
+	writer_u32(e->out, (uint32_t)report->nunloaded);
+	for (size_t i = 0; i < report->nunloaded; i++) {
+		writer_u64(e->out, report->unloaded[i].base);
+		writer_u32(e->out, image_size(&report->unloaded[i]));
+		writer_zero(e->out, 8); /* checksum, time */
+		writer_u32(e->out, names[i]);
+	}
+	end_stream(e, STREAM_UNLOADED, rva);
 }
 
 /* Stacks are here again, by reference: lldb looks nowhere else. */
@@ -418,6 +448,9 @@ static bool check(const struct report *report, struct error *err)
 	if (report->nmodules > MAX_MODULES)
 		return fail(err, ERR_TOO_LARGE, "%zu modules, limit %d",
 			    report->nmodules, MAX_MODULES);
+	if (report->nunloaded > MAX_UNLOADED)
+		return fail(err, ERR_TOO_LARGE, "%zu unloaded modules, "
+			    "limit %d", report->nunloaded, MAX_UNLOADED);
 	if (report->nmemory > MAX_MEMORY_RANGES - report->nthreads)
 		return fail(err, ERR_TOO_LARGE, "%zu memory ranges, limit %d",
 			    report->nmemory + report->nthreads,
@@ -433,6 +466,10 @@ static bool check(const struct report *report, struct error *err)
 		    report->modules[i].base < report->modules[i - 1].base)
 			return fail(err, ERR_BAD_DATA, "modules not by base");
 	}
+	for (size_t i = 0; i < report->nunloaded; i++) {
+		if (!check_module(&report->unloaded[i], err))
+			return false;
+	}
 	for (size_t i = 0; i < report->nmemory; i++) {
 		if (report->memory[i].len > MAX_REPORT_BYTES)
 			return fail(err, ERR_TOO_LARGE, "memory range %zu", i);
@@ -442,7 +479,7 @@ static bool check(const struct report *report, struct error *err)
 
 /* Tables of the places that were written, one allocation for each. */
 struct tables {
-	uint32_t *thread_names, *module_names;
+	uint32_t *thread_names, *module_names, *unloaded_names;
 	struct place *codeviews, *memory;
 };
 
@@ -458,6 +495,7 @@ static bool put_streams(struct encoder *e, struct tables *t,
 	put_threads(e);
 	put_names(e, t->thread_names);
 	put_modules(e, t->module_names, t->codeviews);
+	put_unloaded(e, t->unloaded_names);
 	put_memory(e, t->memory);
 	put_exception(e);
 	put_raw(e, STREAM_MAPS, report->maps, report->maps_len);
@@ -477,7 +515,7 @@ bool minidump_encode(const struct report *report, struct writer *out,
 		     struct error *err)
 {
 	struct encoder e = { report, out, out->len, 0, NULL, NULL };
-	struct tables t = { NULL, NULL, NULL, NULL };
+	struct tables t = { NULL, NULL, NULL, NULL, NULL };
 	bool ok = false;
 
 	if (!check(report, err))
@@ -487,10 +525,12 @@ bool minidump_encode(const struct report *report, struct writer *out,
 	e.contexts = calloc(report->nthreads + 1, sizeof(*e.contexts));
 	t.thread_names = calloc(report->nthreads + 1, sizeof(uint32_t));
 	t.module_names = calloc(report->nmodules + 1, sizeof(uint32_t));
+	t.unloaded_names = calloc(report->nunloaded + 1, sizeof(uint32_t));
 	t.codeviews = calloc(report->nmodules + 1, sizeof(struct place));
 	t.memory = calloc(report->nmemory + 1, sizeof(struct place));
 	if (e.stacks == NULL || e.contexts == NULL || t.thread_names == NULL ||
-	    t.module_names == NULL || t.codeviews == NULL || t.memory == NULL)
+	    t.module_names == NULL || t.unloaded_names == NULL ||
+	    t.codeviews == NULL || t.memory == NULL)
 		fail(err, ERR_NO_MEMORY, "no memory for a minidump");
 	else
 		ok = put_streams(&e, &t, err);
@@ -500,6 +540,7 @@ bool minidump_encode(const struct report *report, struct writer *out,
 	free(e.contexts);
 	free(t.thread_names);
 	free(t.module_names);
+	free(t.unloaded_names);
 	free(t.codeviews);
 	free(t.memory);
 	return ok;

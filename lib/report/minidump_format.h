@@ -15,6 +15,7 @@ enum {
 #define STREAM_EXCEPTION 6u
 #define STREAM_SYSTEM 7u
 #define STREAM_MEMORY64 9u
+#define STREAM_UNLOADED 14u
 #define STREAM_MISC 15u
 #define STREAM_THREAD_NAMES 24u
 /* 0x47670007 is the environment: never written, and not read either. */
@@ -34,6 +35,8 @@ enum {
 	SYSTEM_CPU = 24,     /* of SystemInfo, the CPU's own words */
 	THREAD_ENTRY = 48,
 	THREAD_NAME_ENTRY = 12,
+	UNLOADED_HEADER = 12,
+	UNLOADED_ENTRY = 24,
 };
 
 enum {

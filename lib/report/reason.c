@@ -195,6 +195,20 @@ static bool is_stack_overflow(const struct fault *f)
 	return f->address >= f->sp || f->sp - f->address <= STACK_REACH;
 }
 
+/* Nothing is mapped there now; a library may have been. */
+static const char *describe_unmapped(const struct fault *f)
+{
+	const struct module *gone = report_find_unloaded(f->report,
+							 f->address);
+	const char *what = f->fetch ? "jump to" : verb_of_place(f);
+
+	if (gone != NULL && gone->path != NULL)
+		return say(f->report, "%s unloaded %.256s at 0x%" PRIx64, what,
+			   gone->path, f->address);
+	return say(f->report, "%s unmapped address 0x%" PRIx64, what,
+		   f->address);
+}
+
 static const char *describe_jump(const struct fault *f)
 {
 	char name[300];
@@ -205,8 +219,7 @@ static const char *describe_jump(const struct fault *f)
 		return say(f->report, "null pointer call at 0x%" PRIx64,
 			   f->address);
 	if (f->at.end == 0)
-		return say(f->report, "jump to unmapped address 0x%" PRIx64,
-			   f->address);
+		return describe_unmapped(f);
 	return say(f->report,
 		   "jump to non-executable address 0x%" PRIx64 " in %s",
 		   f->address, mapping_name(&f->at, name, sizeof(name)));
@@ -220,8 +233,7 @@ static const char *describe_access(const struct fault *f)
 		return say(f->report, "null pointer %s at 0x%" PRIx64, verb(f),
 			   f->address);
 	if (f->at.end == 0)
-		return say(f->report, "%s unmapped address 0x%" PRIx64,
-			   verb_of_place(f), f->address);
+		return describe_unmapped(f);
 	if (f->has_access && f->write && !f->at.write && f->at.read)
 		return say(f->report,
 			   "write to read-only mapping %s at 0x%" PRIx64,
@@ -235,14 +247,15 @@ static const char *describe_access(const struct fault *f)
 /* Where the maps text is missing, the code still tells mapped from not. */
 static const char *describe_without_maps(const struct fault *f)
 {
-	const char *what = "unmapped";
-
 	if (f->address < NULL_LIMIT)
 		return f->fetch ? describe_jump(f) : describe_access(f);
-	if (f->report->code == SEGV_ACCERR)
-		what = f->fetch ? "non-executable" : "protected";
-	return say(f->report, "%s %s address 0x%" PRIx64,
-		   f->fetch ? "jump to" : verb_of_place(f), what, f->address);
+	if (f->report->code != SEGV_ACCERR)
+		return describe_unmapped(f);
+	if (f->fetch)
+		return say(f->report, "jump to non-executable address "
+			   "0x%" PRIx64, f->address);
+	return say(f->report, "%s protected address 0x%" PRIx64,
+		   verb_of_place(f), f->address);
 }
 
 /* Bits 63 to 47 all the same: what the CPU can translate. (With five-level

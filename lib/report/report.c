@@ -147,6 +147,54 @@ int32_t report_find_module(const struct report *report, uint64_t address)
 	return address - m->base < m->size ? (int32_t)(low - 1) : -1;
 }
 
+const struct module *report_find_unloaded(const struct report *report,
+					  uint64_t address)
+{
+	for (size_t i = 0; i < report->nunloaded; i++) {
+		const struct module *m = &report->unloaded[i];
+
+		if (address >= m->base && address - m->base < m->size)
+			return m;
+	}
+	return NULL;
+}
+
+int32_t report_frame_module(const struct report *report,
+			    const struct frame *frame, uint64_t *offset_out)
+{
+	const struct module *gone;
+
+	if (frame->module >= 0) {
+		*offset_out = frame->offset;
+		return frame->module;
+	}
+	gone = report_find_unloaded(report, frame_place(frame));
+	if (gone == NULL)
+		return -1;
+	*offset_out = frame->pc - gone->base;
+	return (int32_t)(report->nmodules + (size_t)(gone - report->unloaded));
+}
+
+size_t report_module_count(const struct report *report)
+{
+	return report->nmodules + report->nunloaded;
+}
+
+const struct module *report_module(const struct report *report,
+				   int32_t number)
+{
+	if (number < 0 || (size_t)number >= report_module_count(report))
+		return NULL;
+	return report_is_unloaded(report, number)
+		? &report->unloaded[(size_t)number - report->nmodules]
+		: &report->modules[number];
+}
+
+bool report_is_unloaded(const struct report *report, int32_t number)
+{
+	return number >= 0 && (size_t)number >= report->nmodules;
+}
+
 const struct jit_region *report_find_jit(const struct report *report,
 					 uint64_t address)
 {

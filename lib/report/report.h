@@ -18,6 +18,7 @@
 enum {
 	MAX_THREADS = 4096,         /* crash_record's table, and then some */
 	MAX_MODULES = 8192,         /* java has 400; a plugin host 2,000 */
+	MAX_UNLOADED = 256,         /* Windows keeps 64; Apache closes 100 */
 	MAX_FRAMES = 1024,          /* 512 of each end of a deep stack */
 	MAX_MEMORY_RANGES = 16384,  /* a stack window and extras per thread */
 	MAX_BUILD_ID = 64,          /* SHA-1 is 20; lld can be told others */
@@ -61,7 +62,8 @@ struct frame {
 	                  * TRUST_CONTEXT or TRUST_SIGFRAME */
 	uint64_t cfa;    /* 0: not known */
 	uint64_t offset; /* pc - module base; 0 without a module */
-	int32_t module;  /* index into report.modules, -1: in none */
+	int32_t module;  /* index into report.modules, -1: in none of them; it
+	                  * may be in an unloaded one, report_frame_module() */
 	enum trust trust;
 	bool corrupt_ra; /* where its table says that its return address is
 	                  * lies what is no code: it was written over, and
@@ -156,6 +158,9 @@ struct report {
 	size_t nthreads;
 	struct module *modules; /* by base */
 	size_t nmodules;
+	struct module *unloaded; /* that had been closed, the newest first: it
+	                          * counts where two overlap */
+	size_t nunloaded;
 	struct jit_region *jit; /* the newest first: it counts where two
 	                         * overlap, because code is replaced */
 	size_t njit;
@@ -194,6 +199,22 @@ const struct thread *report_crashed_thread(const struct report *report);
 
 /* Index of the module whose [base, base+size) holds ADDRESS, or -1. */
 int32_t report_find_module(const struct report *report, uint64_t address);
+
+/* The unloaded module that ADDRESS was in, or NULL. Only where no module that
+ * is loaded holds it. */
+const struct module *report_find_unloaded(const struct report *report,
+					  uint64_t address);
+
+/* All modules have one numbering: those that are loaded, by base, then the
+ * unloaded ones. Number of the one that FRAME is in, and how far from its
+ * base; or -1, and *OFFSET_OUT is untouched. */
+int32_t report_frame_module(const struct report *report,
+			    const struct frame *frame, uint64_t *offset_out);
+size_t report_module_count(const struct report *report);
+/* The module of that number; NULL past the last one and for -1. */
+const struct module *report_module(const struct report *report,
+				   int32_t number);
+bool report_is_unloaded(const struct report *report, int32_t number);
 
 /* The compiled function that ADDRESS is in, or NULL. */
 const struct jit_region *report_find_jit(const struct report *report,

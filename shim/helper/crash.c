@@ -635,6 +635,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 	if (!maps_modules(&crash->maps, crash_read, crash, report, err) ||
 	    !take_threads(crash, report, err))
 		return false;
+	crash_unloaded(crash, report);
 	began = clock_monotonic_us();
 	if (!unwind_threads(crash, report, err))
 		return false;

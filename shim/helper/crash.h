@@ -78,6 +78,10 @@ void crash_sender(const struct crash *crash, struct report *report);
 /* notes.c: what the program wrote by epitaph.h, into REPORT. */
 void crash_notes(struct crash *crash, struct report *report);
 
+/* unloaded.c: what the program has unloaded, into REPORT, whose modules are
+ * those that are loaded. */
+void crash_unloaded(struct crash *crash, struct report *report);
+
 /* jit.c: find frames in code that the program compiled itself, and open the
  * file that may name them; read that, once the memory is no longer needed, into
  * REPORT. Without the former the latter does nothing. */

@@ -4,8 +4,10 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct dl_phdr_info;
 struct kernel_action;
 struct thread_slot;
 
@@ -75,6 +77,12 @@ int set_altstack(const stack_t *ss, stack_t *old);
  * it will say to our own calls. */
 long filter_self(uint64_t mode, uintptr_t filter_at,
 		 long (*install)(const long *), const long *arguments);
+
+/* objects.c */
+
+/* dl_iterate_phdr as libc has it. */
+int walk_objects(int (*visit)(struct dl_phdr_info *, size_t, void *),
+		 void *data);
 
 /* syscall.c, for its entry */
 

@@ -6,6 +6,7 @@
 
 #include "../preload.h"
 #include "../signal/zone.h"
+#include "interpose.h"
 
 typedef int visit_fn(struct dl_phdr_info *, size_t, void *);
 typedef int real_dl_iterate_phdr_fn(visit_fn *, void *);
@@ -36,12 +37,18 @@ static int visit_others(struct dl_phdr_info *info, size_t size, void *data)
 	return 0;
 }
 
-EXPORT int dl_iterate_phdr(visit_fn *visit, void *data)
+int walk_objects(visit_fn *visit, void *data)
 {
 	real_dl_iterate_phdr_fn *real = (real_dl_iterate_phdr_fn *)
 		real_address(&real_dl_iterate_phdr);
+
+	return real(visit, data);
+}
+
+EXPORT int dl_iterate_phdr(visit_fn *visit, void *data)
+{
 	struct walk walk = { .visit = visit, .data = data };
-	int result = real(visit_others, &walk);
+	int result = walk_objects(visit_others, &walk);
 
 	if (result == 0 && walk.own_bytes)
 		result = visit(&walk.own, walk.own_bytes, data);

@@ -152,6 +152,9 @@ static long put_memory(long fd)
 	if (n == 0 && record->xstate_at)
 		n = put_piece(fd, RAW_MEMORY, record->xstate_at,
 			      xstate_len(record->xstate_at));
+	if (n == 0 && record->nnoted && record->nnoted <= RECORD_MODULES)
+		n = put_piece(fd, RAW_MEMORY, record->noted,
+			      record->nnoted * sizeof(struct noted_module));
 	for (uint32_t i = 0; n == 0 && i < record->nthreads; i++) {
 		const struct crash_thread *thread = &record->threads[i];
 

@@ -13,10 +13,12 @@
 #define RECORD_MAGIC 0x3144524350455045ull /* "EPEPCRD1" */
 
 enum {
-	RECORD_VERSION = 3,
+	RECORD_VERSION = 4,
 	RECORD_THREADS = 4096, /* as MAX_THREADS of a report */
 	RECORD_XSTATE = 16384, /* 11,008 with AMX */
 	RECORD_REASON = 64,
+	RECORD_MODULES = 256, /* as MAX_UNLOADED of a report */
+	RECORD_BUILD_ID = 64,
 };
 
 /* The environment of the program as the shim saw it at start, copied because
@@ -57,6 +59,17 @@ struct crash_thread {
 	uint32_t reaped; /* 1: it is gone, as far as the witness knows */
 };
 
+/* A module as it was when the program closed it, or another one. */
+struct noted_module {
+	uint64_t seen; /* number of the last look that found it; 0: none here */
+	uint64_t base, size;
+	uint64_t headers; /* where they are tells loaded ones apart */
+	uint8_t id_len;
+	uint8_t id[RECORD_BUILD_ID];
+	/* As the linker knows it; of one that is too long the file's name. */
+	char path[415];
+};
+
 /* What start and capture write comes first, on one page: each page that is
  * touched for the first time costs 0.5 to 3 us. */
 struct crash_record {
@@ -67,6 +80,8 @@ struct crash_record {
 	uint64_t auxv, auxv_len; /* address, bytes */
 	uint64_t board;          /* address of epitaph.h's annotations */
 	int64_t started_ns;      /* CLOCK_BOOTTIME when the shim was loaded */
+	uint64_t noted;          /* address of noted modules, */
+	uint64_t nnoted;         /* and how many */
 
 	char id[40];
 	int64_t time_ns;  /* CLOCK_REALTIME at the crash */

@@ -32,6 +32,12 @@ bool is_unforked(void)
 	return atomic_load(&zone.watching) && atomic_load(&zone_wiped[0]);
 }
 
+bool is_orphan(void)
+{
+	return zone.orphan || (atomic_load(&zone.watching) &&
+			       !atomic_load(&zone_wiped[0]));
+}
+
 int slot_find(int32_t tid)
 {
 	uint32_t n = atomic_load(&zone.nslots);
@@ -238,6 +244,7 @@ static void start_anew(int32_t pid)
 	atomic_store(&zone.claim, 0);
 	atomic_store(&zone.gate, GATE_DEAD);
 	atomic_store(&zone.pid, pid);
+	zone.orphan |= atomic_load(&zone.watching);
 	if (atomic_load(&zone.watching))
 		atomic_store(&zone_wiped[0], 1);
 }

@@ -170,6 +170,8 @@ struct zone {
 	uint64_t headers;        /* the program's, AT_PHDR, */
 	uint64_t nheaders;       /* and how many */
 	uintptr_t linker;        /* the dynamic linker's struct r_debug */
+	uint64_t nfirst;         /* modules that the program began with */
+	bool orphan;             /* a fork has left threads behind */
 	struct virtual_action actions[CLAIMED_COUNT];
 	struct crash_record record;
 	_Atomic uint32_t nfaults;
@@ -281,6 +283,9 @@ bool has_room(uint64_t from, uint64_t to, struct thread_slot *slot);
 void watch_forks(void);
 /* Whether we are watching, and have seen no fork since. */
 bool is_unforked(void);
+/* Whether we may be the child of a process of several threads: a lock of libc's
+ * that one of them held is held for ever. */
+bool is_orphan(void);
 /* The slot of thread TID; -1 if it has none. */
 int slot_find(int32_t tid);
 /* The slot of the calling thread; -1 if it has none. */

@@ -33,7 +33,7 @@ static int level_0(function last, int *nowhere)
 	__attribute__((noinline)) static int name(function last, int *to) \
 	{                                                                 \
 		int result = next(last, to);                              \
-                                                                          \
+									  \
 		sink = result;                                            \
 		return result + 1;                                        \
 	}

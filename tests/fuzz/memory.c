@@ -29,6 +29,8 @@ static struct crash_record remains_record = {
 	.board = 0x12400,
 	.auxv = 0x13c00,
 	.main_stack_end = 0x13f00,
+	.noted = 0x12800,
+	.nnoted = 8,
 };
 
 /* A crash whose memory is DATA; MEMORY is a file for it. */
@@ -84,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	crash_exception(&crash, &report);
 	crash_panic(&crash, &report);
 	crash_notes(&crash, &report);
+	crash_unloaded(&crash, &report);
 	close_remains(&crash);
 	if (!crash_guess_maps(&crash, NULL))
 		abort();

@@ -237,6 +237,33 @@ static void falls_back_on_the_program(void)
 	CHECK_STRING(take(&a), take(&c));
 }
 
+/* The frame in y.so is in no module, for y.so is gone. */
+static void unload(struct report *r)
+{
+	r->unloaded = &r->modules[1];
+	r->nunloaded = 1;
+	r->nmodules = 1;
+	for (size_t i = 0; i < r->threads[0].nframes; i++) {
+		struct frame *f = &r->threads[0].frames[i];
+
+		if (f->module == 1)
+			*f = (struct frame){ .pc = f->pc, .module = -1 };
+	}
+}
+
+static void knows_what_was_unloaded(void)
+{
+	struct report a;
+
+	make_plain(&a);
+	unload(&a);
+	CHECK_STRING(take(&a), plain());
+	make_plain(&a);
+	unload(&a);
+	a.unloaded[0].base -= 1;
+	CHECK(differs(&a));
+}
+
 static void names_a_module_without_build_id(void)
 {
 	struct report a, b;
@@ -288,6 +315,8 @@ int main(void)
 		  does_not_look_at_scanned_frames },
 		{ "without a frame in a module it is the program's",
 		  falls_back_on_the_program },
+		{ "an unloaded module is the one that it was",
+		  knows_what_was_unloaded },
 		{ "a module without build-id goes by its file's name",
 		  names_a_module_without_build_id },
 		{ "an empty report has one too",

@@ -124,6 +124,60 @@ static void refuses_wrong_functions(void)
 	refuses("{\"jit\":{}}", ERR_BAD_DATA, "not an array");
 }
 
+static void refuses_wrong_modules(void)
+{
+	static const char *const wrong[] = {
+		"1", "[]", "{}", "{\"base\":\"0x1\"}", "{\"size\":1}",
+		"{\"base\":null,\"size\":1}",
+	};
+	char json[256];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(json, sizeof(json), "{\"unloaded\":[%s]}", wrong[i]);
+		refuses(json, ERR_BAD_DATA, "not an array of modules");
+	}
+	refuses("{\"unloaded\":{}}", ERR_BAD_DATA, "not an array");
+	refuses("{\"unloaded\":[{\"base\":1,\"size\":1}]}", ERR_BAD_DATA,
+		"\"base\" is not a string");
+	refuses("{\"unloaded\":[{\"base\":\"0x1\",\"size\":0}]}",
+		ERR_BAD_DATA, "\"size\" is not within its range");
+	refuses("{\"unloaded\":[{\"base\":\"0x1\",\"size\":\"1\"}]}",
+		ERR_BAD_DATA, "\"size\" is not an integer");
+	refuses("{\"unloaded\":[{\"path\":7}]}", ERR_BAD_DATA,
+		"\"path\" is not a string");
+	refuses("{\"unloaded\":[{\"build_id\":\"0\"}]}", ERR_BAD_DATA,
+		"\"build_id\" is not hexadecimal");
+}
+
+/* N unloaded modules, which are right. */
+static bool decodes_modules(size_t n, struct error *err)
+{
+	static const char module[] = "{\"base\":\"0x1\",\"size\":1},";
+	struct writer w;
+	bool ok;
+
+	writer_init(&w, 1 << 20);
+	writer_bytes(&w, "{\"unloaded\":[", 13);
+	for (size_t i = 0; i < n; i++)
+		writer_bytes(&w, module, sizeof(module) - 1);
+	w.len--; /* the last comma */
+	writer_bytes(&w, "]}", 2);
+	ok = decodes((const char *)w.bytes, w.len, err);
+	writer_fini(&w);
+	return ok;
+}
+
+static void holds_to_the_limit_of_modules(void)
+{
+	struct error err = { ERR_NONE, "" };
+
+	CHECK(decodes_modules(MAX_UNLOADED, &err));
+	CHECK_STRING(err.text, "");
+	CHECK(!decodes_modules(MAX_UNLOADED + 1, &err));
+	CHECK_STRING(err.text,
+		     "\"unloaded\" is not within the limit of modules");
+}
+
 /* N functions with names of LEN bytes, which are right. */
 static bool decodes_functions(size_t n, size_t len, struct error *err)
 {
@@ -348,6 +402,10 @@ int main(void)
 		{ "text that is wrong in itself is refused",
 		  refuses_wrong_text },
 		{ "frames that are wrong are refused", refuses_wrong_frames },
+		{ "unloaded modules that are wrong are refused",
+		  refuses_wrong_modules },
+		{ "unloaded modules above the limit are refused",
+		  holds_to_the_limit_of_modules },
 		{ "compiled functions that are wrong are refused",
 		  refuses_wrong_functions },
 		{ "compiled functions above the limits are refused",

@@ -133,7 +133,7 @@ static void has_what_readers_insist_on(void)
 {
 	struct report report;
 	struct writer w;
-	size_t threads, system, misc, memory, exception, modules;
+	size_t threads, system, misc, memory, exception, modules, unloaded;
 
 	sample_make(&report);
 	w = encode(&report);
@@ -143,6 +143,14 @@ static void has_what_readers_insist_on(void)
 	modules = u32_at(&w, entry_of(&w, 4) + 8);
 	/* lldb takes the first module for the program. */
 	CHECK_NUMBER(u32_at(&w, modules + 4), 0x55554000);
+	unloaded = u32_at(&w, entry_of(&w, 14) + 8);
+	CHECK_NUMBER(u32_at(&w, entry_of(&w, 14) + 4), 12 + 24 * 2);
+	CHECK_NUMBER(u32_at(&w, unloaded), 12); /* where the first begins */
+	CHECK_NUMBER(u32_at(&w, unloaded + 4), 24);
+	CHECK_NUMBER(u32_at(&w, unloaded + 8), 2);
+	CHECK_NUMBER(u32_at(&w, unloaded + 12), 0xe0000000);
+	CHECK_NUMBER(u32_at(&w, unloaded + 20), 0x5000);
+	CHECK_NUMBER(u32_at(&w, u32_at(&w, unloaded + 32)), 2 * 14);
 	memory = u32_at(&w, entry_of(&w, 5) + 8);
 	CHECK_NUMBER(u32_at(&w, memory), 4);
 	/* The stack's bytes are there once, and pointed to twice. */
@@ -227,6 +235,12 @@ static void encode_holds_to_limits(void)
 	report.modules[1].size = 1;
 	report.modules[1].base = 1;
 	refuses(&report, MAX_REPORT_BYTES, ERR_BAD_DATA);
+	report.modules[1].base = 0x555555554000;
+	report.unloaded[1].size = 0;
+	refuses(&report, MAX_REPORT_BYTES, ERR_BAD_DATA);
+	report.nunloaded = MAX_UNLOADED + 1;
+	refuses(&report, MAX_REPORT_BYTES, ERR_TOO_LARGE);
+	report.nunloaded = 0;
 	report.nmodules = MAX_MODULES + 1;
 	refuses(&report, MAX_REPORT_BYTES, ERR_TOO_LARGE);
 	report.nmodules = 0;

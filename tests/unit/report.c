@@ -76,6 +76,53 @@ static void finds_the_module_of_an_address(void)
 	CHECK_NUMBER(report_find_module(&r, 0x1000), -1);
 }
 
+static void finds_the_module_of_a_frame(void)
+{
+	struct module modules[] = {
+		{ .base = 0x1000, .size = 0x100 },
+		{ .base = 0x2000, .size = 0x100 },
+	};
+	struct module unloaded[] = {
+		{ .base = 0x2080, .size = 0x100 },
+		{ .base = 0x1f00, .size = 0x1000 },
+	};
+	struct report r = { .modules = modules, .nmodules = 2,
+			    .unloaded = unloaded, .nunloaded = 2 };
+	static const struct {
+		struct frame frame;
+		int32_t number;
+		uint64_t offset;
+	} wanted[] = {
+		{ { .pc = 0x1010, .offset = 0x10, .module = 0 }, 0, 0x10 },
+		/* A loaded one counts, then the newest. */
+		{ { .pc = 0x20f0, .offset = 0xf0, .module = 1 }, 1, 0xf0 },
+		{ { .pc = 0x2100, .module = -1 }, 2, 0x80 },
+		{ { .pc = 0x2180, .module = -1 }, 3, 0x280 },
+		/* A return address belongs to the call before it. */
+		{ { .pc = 0x2180, .module = -1, .trust = TRUST_CFI }, 2,
+		  0x100 },
+		{ { .pc = 0x2f00, .module = -1, .trust = TRUST_CFI }, 3,
+		  0x1000 },
+		{ { .pc = 0x2f00, .module = -1 }, -1, 7 },
+		{ { .pc = 0x1eff, .module = -1 }, -1, 7 },
+		{ { .pc = 0, .module = -1, .trust = TRUST_CFI }, -1, 7 },
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		uint64_t offset = 7;
+
+		CHECK_NUMBER(report_frame_module(&r, &wanted[i].frame,
+						 &offset), wanted[i].number);
+		CHECK_NUMBER(offset, wanted[i].offset);
+	}
+	CHECK_NUMBER(report_module_count(&r), 4);
+	CHECK(report_module(&r, 1) == &modules[1]);
+	CHECK(report_module(&r, 3) == &unloaded[1]);
+	CHECK(!report_module(&r, 4) && !report_module(&r, -1));
+	CHECK(!report_is_unloaded(&r, 1) && report_is_unloaded(&r, 2));
+	CHECK(!report_is_unloaded(&r, -1));
+}
+
 static void names_go_both_ways(void)
 {
 	enum trust trust = TRUST_COUNT;
@@ -167,6 +214,8 @@ int main(void)
 		{ "strings are terminated", strings_are_terminated },
 		{ "the module of an address is found",
 		  finds_the_module_of_an_address },
+		{ "a frame is in a loaded module, or the newest unloaded one",
+		  finds_the_module_of_a_frame },
 		{ "names of trust and registers go both ways",
 		  names_go_both_ways },
 		{ "build-ids go both ways", build_ids_go_both_ways },

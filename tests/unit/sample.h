@@ -97,6 +97,21 @@ static inline void sample_modules(struct report *r)
 	memcpy(r->modules[2].build_id.bytes, sample_bytes(r, 8, 2), 8);
 }
 
+/* The second lies where the first did. */
+static inline void sample_unloaded(struct report *r)
+{
+	r->nunloaded = 2;
+	r->unloaded = report_alloc(r, 2 * sizeof(struct module));
+	r->unloaded[0].path = sample_text(r, "/opt/p\"lug\xc3\xa9.so");
+	r->unloaded[0].base = 0x7fffe0000000;
+	r->unloaded[0].size = 0x5000;
+	r->unloaded[0].build_id.len = 20;
+	memcpy(r->unloaded[0].build_id.bytes, sample_bytes(r, 20, 11), 20);
+	r->unloaded[1].path = sample_text(r, "/opt/old.so");
+	r->unloaded[1].base = 0x7fffe0001000;
+	r->unloaded[1].size = 0x7000;
+}
+
 static inline void sample_jit(struct report *r)
 {
 	r->njit = 2;
@@ -211,6 +226,7 @@ static inline void sample_make(struct report *r)
 	sample_tags(r);
 	sample_signal(r);
 	sample_modules(r);
+	sample_unloaded(r);
 	sample_jit(r);
 	sample_threads(r);
 	sample_memory(r);
@@ -328,14 +344,19 @@ static inline void sample_compare_memory(const struct report *f,
 static inline void sample_compare_modules(const struct report *f,
 					  const struct report *w)
 {
-	if (!CHECK_NUMBER(f->nmodules, w->nmodules))
+	size_t n = report_module_count(w);
+
+	if (!CHECK_NUMBER(f->nmodules, w->nmodules) ||
+	    !CHECK_NUMBER(f->nunloaded, w->nunloaded))
 		return;
-	for (size_t i = 0; i < f->nmodules; i++) {
-		CHECK_STRING(f->modules[i].path, w->modules[i].path);
-		CHECK_NUMBER(f->modules[i].base, w->modules[i].base);
-		CHECK_NUMBER(f->modules[i].size, w->modules[i].size);
-		CHECK(build_id_equal(&f->modules[i].build_id,
-				     &w->modules[i].build_id));
+	for (int32_t i = 0; i < (int32_t)n; i++) {
+		const struct module *found = report_module(f, i);
+		const struct module *wanted = report_module(w, i);
+
+		CHECK_STRING(found->path, wanted->path);
+		CHECK_NUMBER(found->base, wanted->base);
+		CHECK_NUMBER(found->size, wanted->size);
+		CHECK(build_id_equal(&found->build_id, &wanted->build_id));
 	}
 }
 

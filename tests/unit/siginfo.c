@@ -15,6 +15,10 @@ static const char maps[] =
 	"7f0001000000-7f0001002000 r--s 00000000 08:01 9          /tmp/m\n"
 	"7ffc00000000-7ffc00800000 rw-p 00000000 00:00 0          [stack]";
 
+/* It reaches into memory that is mapped now. */
+static struct module gone = { .path = "/opt/p.so", .base = 0x9fe000,
+			      .size = 0x3000 };
+
 /* A crash to describe; what is 0 is as usual. */
 struct crash {
 	int signal, code;
@@ -45,6 +49,8 @@ static void describe(const struct crash *c, const char *maps_text)
 	r.maps_len = maps_text != NULL ? strlen(maps_text) : 0;
 	r.threads = &t;
 	r.nthreads = 1;
+	r.unloaded = &gone;
+	r.nunloaded = 1;
 	CHECK_STRING(signal_reason(&r, c->error, c->has_error), c->reason);
 	report_free(&r);
 }
@@ -120,6 +126,30 @@ static void says_where_a_jump_went(void)
 	};
 
 	DESCRIBE(crashes);
+}
+
+static void says_what_was_unloaded(void)
+{
+	static const struct crash crashes[] = {
+		{ 11, 1, .address = 0x9fe010, .pc = 0x9fe010, .error = FETCH,
+		  .reason = "jump to unloaded /opt/p.so at 0x9fe010" },
+		{ 11, 1, .address = 0x9fffff, .error = READ,
+		  .reason = "read from unloaded /opt/p.so at 0x9fffff" },
+		{ 11, 1, .address = 0x9fffff, .error = WRITE,
+		  .reason = "write to unloaded /opt/p.so at 0x9fffff" },
+		{ 11, 1, .address = 0x9fdfff, .error = READ,
+		  .reason = "read from unmapped address 0x9fdfff" },
+		/* Something else is there now. */
+		{ 11, 2, .address = 0xa00010, .pc = 0xa00010, .error = FETCH,
+		  .reason = "jump to non-executable address 0xa00010 in "
+			    "[heap]" },
+	};
+	struct crash c = { 11, 1, .has_address = true, .address = 0x9fe000,
+			   .error = FETCH, .has_error = true };
+
+	DESCRIBE(crashes);
+	c.reason = "jump to unloaded /opt/p.so at 0x9fe000";
+	describe(&c, NULL);
 }
 
 static void knows_a_stack_overflow(void)
@@ -306,6 +336,8 @@ int main(void)
 		{ "an access says what it was and where it went",
 		  says_where_an_access_went },
 		{ "a jump says where it went", says_where_a_jump_went },
+		{ "a jump or access to an unloaded library says so",
+		  says_what_was_unloaded },
 		{ "a stack overflow is called so", knows_a_stack_overflow },
 		{ "not every fault under a stack is its overflow",
 		  knows_what_is_no_stack_overflow },
