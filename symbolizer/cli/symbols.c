@@ -319,13 +319,16 @@ static void count_thread(struct lacks *lacks, const struct report *report,
 			 const struct thread *thread)
 {
 	for (size_t i = 0; i < thread->nframes; i++) {
-		int32_t module = thread->frames[i].module;
+		uint64_t offset;
+		int32_t number = report_frame_module(
+			report, &thread->frames[i], &offset);
+		const struct module *module = report_module(report, number);
 		struct lack *lack;
 
-		if (module < 0 || (size_t)module >= report->nmodules ||
-		    symbolized->modules[module].status != SYMBOLS_MISSING)
+		if (!module ||
+		    symbolized->modules[number].status != SYMBOLS_MISSING)
 			continue;
-		lack = find_lack(lacks, &report->modules[module]);
+		lack = find_lack(lacks, module);
 		if (!lack)
 			return;
 		lack->frames++;

@@ -231,6 +231,20 @@ def test_read():
     assert frames(report)[0][:2] == ("act", "actor"), frames(report)
 
 
+def test_no_file():
+    """An unloaded library without a file is named, and its symbols missed"""
+    path = library(lib.temp_dir("gone."), "first")
+    identity = build_id(path)
+    outcome = lib.run_under_shim([actor(), f"+{path}", "=first", "-0", "!0"])
+    os.unlink(path)
+    top = lib.crashed_thread(lib.symbolize(outcome.report))["frames"][0]
+    assert top["function"] is None and top["module"] == "first.so", top
+    text = lib.epitaph_ok("symbolize", outcome.report)
+    assert f"no symbols for {path} (build-id {identity})" in text, text
+    text = lib.epitaph_ok("symbols", "missing", outcome.report)
+    assert identity in text and str(path) in text, text
+
+
 def test_relative():
     """A library that was opened by a relative path has its whole path"""
     where = lib.temp_dir("gone.")
