@@ -169,6 +169,7 @@ COLLECTOR_SRCS = \
 SYMBOLIZER_SRCS = \
 	symbolizer/array.c \
 	symbolizer/child.c \
+	symbolizer/corefile.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf/abbrev.c \
 	symbolizer/dwarf/lines.c \
@@ -208,6 +209,7 @@ CLI_SRCS = \
 	symbolizer/cli/addr2line.c \
 	symbolizer/cli/api.c \
 	symbolizer/cli/common.c \
+	symbolizer/cli/core.c \
 	symbolizer/cli/dmp.c \
 	symbolizer/cli/doctor.c \
 	symbolizer/cli/doctor_child.c \

@@ -9,4 +9,8 @@
 void user_registers(const uint64_t regs[USER_WORDS],
 		    struct registers *registers_out);
 
+/* The way back; what is not known is 0. */
+void registers_user(const struct registers *registers,
+		    uint64_t regs_out[USER_WORDS]);
+
 #endif

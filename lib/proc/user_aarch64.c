@@ -14,3 +14,11 @@ void user_registers(const uint64_t regs[USER_WORDS],
 		registers_out->value[i] = regs[i];
 	registers_out->valid = REG_BIT(USER_WORDS) - 1;
 }
+
+void registers_user(const struct registers *registers,
+		    uint64_t regs_out[USER_WORDS])
+{
+	for (int i = 0; i < USER_WORDS; i++)
+		regs_out[i] = registers->valid >> i & 1 ? registers->value[i]
+							: 0;
+}

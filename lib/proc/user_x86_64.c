@@ -24,3 +24,14 @@ void user_registers(const uint64_t regs[USER_WORDS],
 		registers_out->value[i] = regs[index_of[i]];
 	registers_out->valid = REG_ALL;
 }
+
+void registers_user(const struct registers *registers,
+		    uint64_t regs_out[USER_WORDS])
+{
+	for (int i = 0; i < USER_WORDS; i++)
+		regs_out[i] = 0;
+	regs_out[ORIG_RAX] = UINT64_MAX; /* in no system call */
+	for (int i = 0; i < REG_COUNT; i++)
+		if (registers->valid >> i & 1)
+			regs_out[index_of[i]] = registers->value[i];
+}

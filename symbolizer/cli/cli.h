@@ -23,6 +23,7 @@ int cli_symbolize(int argc, char **argv);
 int cli_symbols(int argc, char **argv);
 int cli_stack(int argc, char **argv);
 int cli_flush(int argc, char **argv);
+int cli_core(int argc, char **argv);
 int cli_dmp(int argc, char **argv);
 
 /* "epitaph: VERB OBJECT: REASON" on stderr; OBJECT may be NULL. Returns

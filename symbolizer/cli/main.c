@@ -56,6 +56,19 @@ static const struct verb verbs[] = {
 		"  epitaph addr2line -Cfie /usr/bin/redis-server 0x4f2d0\n",
 	},
 	{
+		"core", cli_core, "[-S DIR]... FILE -o CORE",
+		"write an ELF core of a report, for gdb",
+		"  -o, --output CORE    where to\n"
+		"\n"
+		"gdb finds libraries where the program's own file is found: in "
+		"its\nplace, in the store or below a -S.\n"
+		"\n"
+		"Example:\n"
+		"  epitaph core /var/spool/epitaph/0199*.dmp.gz -o crash.core"
+		"\n"
+		"  gdb /usr/sbin/server crash.core\n",
+	},
+	{
 		"doctor", cli_doctor,
 		"[-c URL] [-s DIR] [-S DIR]... [--json]",
 		"say what works on this machine, and what to do where not",
