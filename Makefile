@@ -171,7 +171,9 @@ SYMBOLIZER_SRCS = \
 	symbolizer/child.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf/abbrev.c \
+	symbolizer/dwarf/attr.c \
 	symbolizer/dwarf/lines.c \
+	symbolizer/dwarf/ranges.c \
 	symbolizer/dwarf/sections.c \
 	symbolizer/dwarf/split.c \
 	symbolizer/dwarf/tree.c \
@@ -244,6 +246,7 @@ SYM_SRCS = \
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
+	array \
 	budget \
 	bytes \
 	cfi \
@@ -251,6 +254,9 @@ UNIT_TESTS = \
 	core \
 	corpus \
 	dumps \
+	dwarf \
+	dwarf_lines \
+	dwarf_tree \
 	filter \
 	fingerprint \
 	gopclntab \
@@ -569,7 +575,8 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(B)/unit/gopclntab $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
+$(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab \
+		symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
