@@ -264,6 +264,8 @@ UNIT_TESTS = \
 	hitscan \
 	hostile \
 	http \
+	index \
+	index_dwarf \
 	instruction \
 	linkmap \
 	maps \
@@ -575,8 +577,8 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab \
-		symbols): $(call asan,$(SYMBOLIZER_SRCS))
+$(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab index \
+		index_dwarf symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
