@@ -172,7 +172,9 @@ SYMBOLIZER_SRCS = \
 	symbolizer/corefile.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf/abbrev.c \
+	symbolizer/dwarf/attr.c \
 	symbolizer/dwarf/lines.c \
+	symbolizer/dwarf/ranges.c \
 	symbolizer/dwarf/sections.c \
 	symbolizer/dwarf/split.c \
 	symbolizer/dwarf/tree.c \
@@ -246,6 +248,7 @@ SYM_SRCS = \
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
 UNIT_TESTS = \
+	array \
 	budget \
 	bytes \
 	cfi \
@@ -253,6 +256,9 @@ UNIT_TESTS = \
 	core \
 	corpus \
 	dumps \
+	dwarf \
+	dwarf_lines \
+	dwarf_tree \
 	filter \
 	fingerprint \
 	gopclntab \
@@ -260,6 +266,8 @@ UNIT_TESTS = \
 	hitscan \
 	hostile \
 	http \
+	index \
+	index_dwarf \
 	instruction \
 	linkmap \
 	maps \
@@ -571,7 +579,8 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(B)/unit/gopclntab $(B)/unit/symbols: $(call asan,$(SYMBOLIZER_SRCS))
+$(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab index \
+		index_dwarf symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 

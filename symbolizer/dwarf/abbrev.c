@@ -8,57 +8,9 @@
 
 #include "../array.h"
 
-int abbrev_form_size(const struct sizes *sizes, uint16_t form)
-{
-	switch (form) {
-	case DW_FORM_flag_present:
-	case DW_FORM_implicit_const:
-		return 0;
-	case DW_FORM_data1:
-	case DW_FORM_flag:
-	case DW_FORM_ref1:
-	case DW_FORM_strx1:
-	case DW_FORM_addrx1:
-		return 1;
-	case DW_FORM_data2:
-	case DW_FORM_ref2:
-	case DW_FORM_strx2:
-	case DW_FORM_addrx2:
-		return 2;
-	case DW_FORM_strx3:
-	case DW_FORM_addrx3:
-		return 3;
-	case DW_FORM_data4:
-	case DW_FORM_ref4:
-	case DW_FORM_ref_sup4:
-	case DW_FORM_strx4:
-	case DW_FORM_addrx4:
-		return 4;
-	case DW_FORM_data8:
-	case DW_FORM_ref8:
-	case DW_FORM_ref_sig8:
-	case DW_FORM_ref_sup8:
-		return 8;
-	case DW_FORM_data16:
-		return 16;
-	case DW_FORM_addr:
-		return sizes->address;
-	case DW_FORM_ref_addr:
-		return sizes->version <= 2 ? sizes->address : sizes->offset;
-	case DW_FORM_strp:
-	case DW_FORM_line_strp:
-	case DW_FORM_sec_offset:
-	case DW_FORM_strp_sup:
-	case DW_FORM_GNU_ref_alt:
-	case DW_FORM_GNU_strp_alt:
-		return sizes->offset;
-	default:
-		return -1;
-	}
-}
-
 struct building {
 	struct abbrevs *to;
+	const struct sizes *sizes;
 	size_t attrs_len, attrs_cap, implicit_cap, list_cap;
 };
 
@@ -67,12 +19,13 @@ static bool add_attr(struct building *building, uint16_t name, uint16_t form,
 {
 	struct abbrevs *to = building->to;
 	size_t n = building->attrs_len;
-	struct abbrev_attr *attrs = array_grow(to->attrs, n,
-					       &building->attrs_cap,
-					       sizeof(*attrs));
+	struct abbrev_attr *attrs;
 	int64_t *values;
 
-	if (!attrs || n == ABBREV_MAX_ATTRS)
+	if (n == ABBREV_MAX_ATTRS)
+		return false;
+	attrs = array_grow(to->attrs, n, &building->attrs_cap, sizeof(*attrs));
+	if (!attrs)
 		return false;
 	to->attrs = attrs;
 	values = array_grow(to->implicit, n, &building->implicit_cap,
@@ -81,7 +34,7 @@ static bool add_attr(struct building *building, uint16_t name, uint16_t form,
 		return false;
 	to->implicit = values;
 	attrs[n] = (struct abbrev_attr){
-		name, form, (int16_t)abbrev_form_size(&to->sizes, form),
+		name, form, (int16_t)attr_form_size(building->sizes, form),
 	};
 	values[n] = implicit;
 	building->attrs_len++;
@@ -91,7 +44,7 @@ static bool add_attr(struct building *building, uint16_t name, uint16_t form,
 static void add_size(struct abbrev *abbrev, const struct sizes *sizes,
 		     uint16_t name, uint16_t form)
 {
-	int size = abbrev_form_size(sizes, form);
+	int size = attr_form_size(sizes, form);
 
 	if (name == DW_AT_sibling && form == DW_FORM_ref4 &&
 	    abbrev->fixed >= 0)
@@ -121,7 +74,7 @@ static bool read_attrs(struct building *building, struct reader *r,
 			      implicit))
 			return false;
 		abbrev->nattrs++;
-		add_size(abbrev, &building->to->sizes, (uint16_t)name,
+		add_size(abbrev, building->sizes, (uint16_t)name,
 			 (uint16_t)form);
 	}
 	return !r->bad;
@@ -134,12 +87,11 @@ static int by_code(const void *left, const void *right)
 	return a->code < b->code ? -1 : a->code > b->code;
 }
 
-bool abbrevs_read(struct reader *section, uint64_t offset,
+void abbrevs_read(struct reader *section, uint64_t offset,
 		  const struct sizes *sizes, struct abbrevs *out)
 {
-	struct abbrevs abbrevs = { .offset = offset, .sizes = *sizes,
-				   .is_dense = true };
-	struct building building = { .to = &abbrevs };
+	struct abbrevs abbrevs = { .is_dense = true };
+	struct building building = { .to = &abbrevs, .sizes = sizes };
 	struct reader r;
 
 	if (offset > section->len)
@@ -168,7 +120,6 @@ bool abbrevs_read(struct reader *section, uint64_t offset,
 		qsort(abbrevs.list, abbrevs.len, sizeof(*abbrevs.list),
 		      by_code);
 	*out = abbrevs;
-	return true;
 }
 
 void abbrevs_fini(struct abbrevs *abbrevs)
@@ -192,8 +143,9 @@ const struct abbrev *abbrevs_find(const struct abbrevs *abbrevs, uint64_t code)
 
 static bool leaves_unit(uint64_t name, uint64_t form)
 {
-	return (name == DW_AT_abstract_origin || name == DW_AT_specification) &&
-	       form == DW_FORM_ref_addr;
+	return form == DW_FORM_ref_addr &&
+	       (name == DW_AT_abstract_origin || name == DW_AT_specification ||
+		name == DW_AT_call_origin);
 }
 
 bool abbrevs_leave_unit(struct reader section)

@@ -8,20 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../lib/report/bytes.h"
-
-/* What the size of a form depends on; equal for all units that share a
- * table, or they do not share it. */
-struct sizes {
-	uint16_t version;
-	uint8_t offset;  /* bytes: 4, or 8 in 64-bit DWARF */
-	uint8_t address; /* bytes: 8, as this is of 64-bit machines */
-};
+#include "attr.h"
 
 struct abbrev_attr {
 	uint16_t name; /* DW_AT_* */
 	uint16_t form; /* DW_FORM_* */
-	int16_t size;  /* abbrev_form_size() of that */
+	int16_t size;  /* attr_form_size() of that */
 };
 
 struct abbrev {
@@ -36,8 +28,6 @@ struct abbrev {
 };
 
 struct abbrevs {
-	uint64_t offset; /* in .debug_abbrev */
-	struct sizes sizes;
 	struct abbrev *list;
 	size_t len;
 	struct abbrev_attr *attrs;
@@ -50,17 +40,14 @@ enum {
 	ABBREV_MAX_ATTRS = 1 << 22, /* of one table */
 };
 
-/* Bytes of a value in FORM, -1 where that varies or is not known. */
-int abbrev_form_size(const struct sizes *sizes, uint16_t form);
-
-/* Read the table at OFFSET of SECTION; as far as it makes sense. False without
- * memory. */
-bool abbrevs_read(struct reader *section, uint64_t offset,
+/* Read the table at OFFSET of SECTION, as far as it makes sense, and there is
+ * memory for it. */
+void abbrevs_read(struct reader *section, uint64_t offset,
 		  const struct sizes *sizes, struct abbrevs *out);
 void abbrevs_fini(struct abbrevs *abbrevs);
 
 /* True where any table of SECTION has a reference that leaves its unit, from a
- * function to what it is an instance of. */
+ * function to what it is an instance of, or from a call to whom it calls. */
 bool abbrevs_leave_unit(struct reader section);
 
 /* The one with CODE, or NULL. */

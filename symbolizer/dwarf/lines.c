@@ -9,10 +9,10 @@
 #include <dwarf.h>
 
 #include "../array.h"
+#include "ranges.h"
 
 enum {
 	MAX_FORMATS = 16, /* of an entry; five are defined */
-	MAX_ENTRIES = 1 << 20,
 };
 
 /* Rows that follow each other, as long as there is no other end. */
@@ -62,45 +62,53 @@ static bool add_file(struct lines *lines, const char *name, uint64_t dir)
 	return true;
 }
 
-/* One directory or file of DWARF 5, as FORMATS say. */
-static bool read_entry(struct lines *lines, struct reader *r,
-		       const struct abbrev_attr *formats, size_t nformats,
+/* What there is of each directory or file of DWARF 5: DW_LNCT_* and
+ * DW_FORM_*. */
+struct format {
+	uint16_t content, form;
+};
+
+/* One of them. */
+static bool read_entry(struct machine *machine, struct reader *r,
+		       const struct format *formats, size_t nformats,
 		       bool is_file)
 {
+	struct lines *lines = machine->lines;
 	const char *path = NULL;
 	uint64_t dir = 0;
 
 	for (size_t i = 0; i < nformats; i++) {
 		struct attr attr = { .form = 0 };
 
-		unit_attr(lines->unit, r, formats[i].form, 0, &attr);
-		if (formats[i].name == DW_LNCT_path)
+		attr_read(r, &machine->sizes, formats[i].form, 0, &attr);
+		if (formats[i].content == DW_LNCT_path)
 			path = unit_string(lines->unit, &attr);
-		else if (formats[i].name == DW_LNCT_directory_index)
-			unit_number(&attr, &dir);
+		else if (formats[i].content == DW_LNCT_directory_index)
+			attr_number(&attr, &dir);
 	}
 	if (r->bad)
 		return false;
 	return is_file ? add_file(lines, path, dir) : add_dir(lines, path);
 }
 
-static bool read_entries(struct lines *lines, struct reader *r, bool is_file)
+static bool read_entries(struct machine *machine, struct reader *r,
+			 bool is_file)
 {
-	struct abbrev_attr formats[MAX_FORMATS] = { 0 };
+	struct format formats[MAX_FORMATS];
 	size_t nformats = reader_u8(r);
 	uint64_t n;
 
 	if (nformats > MAX_FORMATS)
 		return false;
 	for (size_t i = 0; i < nformats; i++) {
-		formats[i].name = (uint16_t)reader_uleb(r);
+		formats[i].content = (uint16_t)reader_uleb(r);
 		formats[i].form = (uint16_t)reader_uleb(r);
 	}
 	n = reader_uleb(r);
-	if (n > MAX_ENTRIES || (n > 0 && nformats == 0))
+	if (n > reader_left(r)) /* each has a byte at least */
 		return false;
 	for (uint64_t i = 0; i < n; i++)
-		if (!read_entry(lines, r, formats, nformats, is_file))
+		if (!read_entry(machine, r, formats, nformats, is_file))
 			return false;
 	return !r->bad;
 }
@@ -130,12 +138,13 @@ static bool read_old_entries(struct lines *lines, struct reader *r)
 static bool read_head(struct machine *machine, struct reader *r)
 {
 	uint64_t len = reader_u32(r);
-	uint8_t offset_size = 4;
 	struct reader table;
 
+	machine->sizes.offset = 4;
+	machine->sizes.address = 8;
 	if (len == UINT32_MAX) {
 		len = reader_u64(r);
-		offset_size = 8;
+		machine->sizes.offset = 8;
 	}
 	if (len > r->len - r->pos)
 		len = r->len - r->pos;
@@ -145,7 +154,7 @@ static bool read_head(struct machine *machine, struct reader *r)
 		return false;
 	if (machine->sizes.version == 5)
 		reader_u16(&table); /* sizes of address and selector */
-	len = offset_size == 8 ? reader_u64(&table) : reader_u32(&table);
+	len = attr_sized(&table, machine->sizes.offset);
 	if (table.bad || len > reader_left(&table))
 		return false;
 	machine->program = reader_at(&table, table.pos + len,
@@ -161,8 +170,8 @@ static bool read_head(struct machine *machine, struct reader *r)
 	if (table.bad || machine->line_range == 0 || machine->max_ops == 0)
 		return false;
 	if (machine->sizes.version == 5)
-		return read_entries(machine->lines, &table, false) &&
-		       read_entries(machine->lines, &table, true);
+		return read_entries(machine, &table, false) &&
+		       read_entries(machine, &table, true);
 	return read_old_entries(machine->lines, &table);
 }
 
@@ -188,7 +197,7 @@ static bool add_row(struct machine *machine, bool is_end)
 		.address = machine->address,
 		.file = is_end || machine->file >= LINES_END
 				? LINES_END : (uint32_t)machine->file,
-		.line = machine->line <= UINT32_MAX
+		.line = machine->line <= INT32_MAX
 				? (uint32_t)machine->line : 0,
 	};
 	return true;
@@ -217,8 +226,7 @@ static bool end_sequence(struct machine *machine)
 		.first = machine->first,
 		.n = lines->nrows - machine->first,
 	};
-	if (dwarf_is_tombstone(more[machine->nsequences].low,
-			       machine->address))
+	if (ranges_is_dropped(more[machine->nsequences].low, machine->address))
 		lines->nrows = machine->first;
 	else
 		machine->nsequences++;
@@ -427,7 +435,7 @@ static bool is_twice(const char *path, const char *dir)
 	size_t len = strlen(dir);
 
 	return strncmp(dir, "./", 2) == 0 && strncmp(path, dir, len) == 0 &&
-	       path[len] == '/';
+	       (path[len] == '/' || path[len] == '\0');
 }
 
 bool lines_path(const struct lines *lines, uint64_t index, char *out,

@@ -9,7 +9,7 @@
 struct line_row {
 	uint64_t address;
 	uint32_t file; /* LINES_END: nothing is here any more */
-	uint32_t line; /* 0: code of no line */
+	uint32_t line; /* at most INT32_MAX; 0: code of no line */
 };
 
 #define LINES_END UINT32_MAX

@@ -33,6 +33,7 @@ struct section {
 
 struct sections {
 	struct section of[SECTION_COUNT];
+	bool is_file;          /* what is dropped can be read again */
 	bool has_thread;
 	pthread_t thread;      /* unpacks SECTION_INFO */
 	pthread_mutex_t lock;  /* for what is next */
@@ -197,7 +198,7 @@ static void unpack_zstd(struct section *section, piece_done *done,
 		if (ZSTD_isError(result))
 			break;
 		done(context, ready, in.pos);
-		if (result == 0 || (out.pos == 0 && in.pos == before))
+		if (out.pos == 0 && in.pos == before) /* behind all frames */
 			break;
 	}
 	ZSTD_freeDStream(stream);
@@ -259,7 +260,8 @@ static void tell_ready(void *context, size_t ready, size_t used)
 	struct sections *sections = context;
 	struct section *info = &sections->of[SECTION_INFO];
 
-	drop_pages(info->packed, info->packed + used);
+	if (sections->is_file)
+		drop_pages(info->packed, info->packed + used);
 	pthread_mutex_lock(&sections->lock);
 	info->ready = ready;
 	pthread_cond_broadcast(&sections->more);
@@ -284,6 +286,7 @@ struct sections *sections_open(const struct elf_file *file, bool split)
 
 	if (!sections)
 		return NULL;
+	sections->is_file = file->fd >= 0;
 	find_sections(sections, file, split);
 	if (!sections->of[SECTION_INFO].packed) {
 		free(sections);
@@ -346,7 +349,8 @@ void sections_drop(struct sections *sections, uint64_t offset)
 {
 	struct section *info = &sections->of[SECTION_INFO];
 
-	if (offset <= sections->dropped + PIECE || offset > info->len)
+	if (offset <= sections->dropped + PIECE || offset > info->len ||
+	    (!info->is_mapped && !sections->is_file))
 		return;
 	drop_pages(info->bytes + sections->dropped, info->bytes + offset);
 	sections->dropped = (size_t)offset & ~(size_t)(PAGE - 1);

@@ -13,7 +13,7 @@ static bool open_at(const char *path, const struct unit *skeleton,
 		return false;
 	out->dwarf = dwarf_file_open(&out->elf, true, NULL);
 	while (out->dwarf && (out->unit = dwarf_file_next(out->dwarf))) {
-		if (out->unit->has_dwo_id != skeleton->has_dwo_id ||
+		if (!out->unit->has_dwo_id ||
 		    out->unit->dwo_id != skeleton->dwo_id)
 			continue;
 		out->unit->skeleton = skeleton;
@@ -33,7 +33,7 @@ bool split_open(const struct unit *skeleton, const char *path,
 	char at[PATH_MAX];
 
 	*out = (struct split){ .elf = ELF_FILE_NONE };
-	if (!name)
+	if (!name || !skeleton->has_dwo_id)
 		return false;
 	if (name[0] == '/')
 		return open_at(name, skeleton, out);

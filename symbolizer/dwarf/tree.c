@@ -10,11 +10,12 @@
 #include <dwarf.h>
 
 #include "../array.h"
+#include "ranges.h"
 
 enum {
 	MAX_SCOPES = 16 << 20,
 	MAX_ORIGINS = 16, /* as libdw follows */
-	MAX_NAME = 16384, /* bytes of a qualified one */
+	MAX_NAME = 16384, /* bytes of a qualified one, but for the last part */
 };
 
 /* What a DIE is in. */
@@ -32,6 +33,8 @@ struct walk {
 	unsigned depth;
 	uint32_t scope; /* that spans are added to */
 	bool has_spans, is_function;
+	uint64_t spans_left; /* each needs bytes of its own, but hostile lists
+	                      * are shared */
 };
 
 static bool add_span(void *context, uint64_t low, uint64_t high)
@@ -45,10 +48,9 @@ static bool add_span(void *context, uint64_t low, uint64_t high)
 					: &tree->inlines_cap;
 	struct span *more = array_grow(*array, *len, cap, sizeof(*more));
 
-	if (!more) {
-		tree->is_partial = true;
+	if (!more || walk->spans_left == 0)
 		return false;
-	}
+	walk->spans_left--;
 	*array = more;
 	more[(*len)++] = (struct span){ low, high, walk->scope };
 	walk->has_spans = true;
@@ -59,7 +61,7 @@ static uint32_t number_of(const struct attr *attr)
 {
 	uint64_t value;
 
-	return unit_number(attr, &value) && value <= UINT32_MAX
+	return attr_number(attr, &value) && value <= UINT32_MAX
 		       ? (uint32_t)value : 0;
 }
 
@@ -74,15 +76,13 @@ static uint32_t add_scope(struct walk *walk, uint64_t offset,
 		: NULL;
 	struct die_ref origin = { NULL, 0 };
 
-	if (!scopes) {
-		tree->is_partial = true;
+	if (!scopes)
 		return TREE_NONE;
-	}
 	tree->scopes = scopes;
 	walk->scope = (uint32_t)tree->nscopes;
 	walk->has_spans = false;
 	walk->is_function = parent == TREE_NONE;
-	unit_ranges(walk->unit, die, add_span, walk);
+	ranges_of(walk->unit, die, add_span, walk);
 	if (!walk->has_spans)
 		return TREE_NONE;
 	unit_reference(walk->unit, &die->origin, &origin);
@@ -94,10 +94,11 @@ static uint32_t add_scope(struct walk *walk, uint64_t offset,
 		.parent = parent,
 		.call_file = number_of(&die->call_file),
 		.call_line = number_of(&die->call_line),
-		.tells_tails = unit_flag(&die->all_calls),
+		.tells_tails = attr_flag(&die->all_calls),
 	};
 	if (walk->is_function)
-		unit_entry(walk->unit, die, &scopes[tree->nscopes].entry);
+		ranges_entry(walk->unit, die,
+			     &scopes[tree->nscopes].entry);
 	tree->nscopes++;
 	return walk->scope;
 }
@@ -134,15 +135,6 @@ static void add_declaration(struct walk *walk, uint64_t offset)
 	more[tree->ndeclarations++] = (struct declaration){ offset, context };
 }
 
-/* Children follow, in PLACE. */
-static bool descend(struct walk *walk, struct place place)
-{
-	if (walk->depth + 1 == TREE_MAX_DEPTH)
-		return false;
-	walk->places[++walk->depth] = place;
-	return true;
-}
-
 /* Pass over the children of the DIE whose attributes were just read. */
 static bool skip_children(struct walk *walk)
 {
@@ -164,6 +156,15 @@ static bool skip_children(struct walk *walk)
 		unit_skip_die(walk->unit, &walk->r, abbrev);
 		depth += abbrev->has_children;
 	}
+	return true;
+}
+
+/* Children follow, in PLACE; too deep ones are passed over. */
+static bool descend(struct walk *walk, struct place place)
+{
+	if (walk->depth + 1 == TREE_MAX_DEPTH)
+		return skip_children(walk);
+	walk->places[++walk->depth] = place;
 	return true;
 }
 
@@ -239,7 +240,7 @@ static bool visit_call(struct walk *walk, const struct abbrev *abbrev)
 	tree->calls = more;
 	more += tree->ncalls++;
 	*more = (struct call){
-		.function = function, .is_tail = unit_flag(&die.tail_call),
+		.function = function, .is_tail = attr_flag(&die.tail_call),
 	};
 	if (!unit_address(walk->unit, &die.return_pc, &more->return_pc) &&
 	    !unit_address(walk->unit, &die.low, &more->return_pc))
@@ -302,10 +303,8 @@ static void walk_dies(struct walk *walk)
 			continue;
 		}
 		abbrev = abbrevs_find(&walk->unit->abbrevs, code);
-		if (!abbrev || !visit(walk, offset, abbrev)) {
-			walk->tree->is_partial = true;
+		if (!abbrev || !visit(walk, offset, abbrev))
 			return;
-		}
 	}
 }
 
@@ -314,6 +313,9 @@ const struct tree *tree_of(struct unit *unit)
 	struct walk walk = {
 		.unit = unit,
 		.places = { { TREE_NONE, TREE_NONE, TREE_NONE } },
+		.spans_left = unit->end - unit->offset +
+			      unit->file->rnglists.len +
+			      unit_holder(unit)->file->ranges.len,
 	};
 
 	if (unit->tree)
@@ -359,7 +361,36 @@ static uint32_t context_of(const struct tree *tree, uint64_t die)
 	return tree->declarations[low].context;
 }
 
-/* What CONTEXT is called in a qualified name. */
+/* From the function at *REF to the one that it is an instance of, or that is
+ * declared for it, and so on, up to *REF: what they are called. The unit of the
+ * last, or NULL. */
+static struct unit *find_declared(struct die_ref *ref,
+				  struct function_name *out)
+{
+	struct die_ref next = *ref;
+	struct unit *unit = NULL;
+
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < MAX_ORIGINS; i++) {
+		struct unit *at = dwarf_file_unit(next.file, next.offset);
+		struct die die;
+
+		if (!at || !unit_die(at, next.offset, &die))
+			break;
+		unit = at;
+		*ref = next;
+		if (!out->linkage)
+			out->linkage = unit_string(at, &die.linkage);
+		if (!out->plain)
+			out->plain = unit_string(at, &die.name);
+		if (!unit_reference(at, &die.origin, &next) &&
+		    !unit_reference(at, &die.specification, &next))
+			break;
+	}
+	return unit;
+}
+
+/* What a namespace or type is called in a qualified name. */
 static const char *context_name(struct unit *unit,
 				const struct context *context)
 {
@@ -377,26 +408,55 @@ static const char *context_name(struct unit *unit,
 						: "{unnamed}";
 }
 
-/* NAME, declared by the function at DIE of UNIT, with the namespaces and types
- * around it. */
-static char *qualify(struct unit *unit, uint64_t die, const char *name)
+/* Where the DIE at OFFSET of UNIT is declared. */
+struct enclosure {
+	struct unit *unit;
+	const struct tree *tree;
+	uint32_t context;
+};
+
+static struct enclosure enclosure_of(struct unit *unit, uint64_t offset)
 {
-	const struct tree *tree = tree_of(unit);
-	uint32_t at = tree ? context_of(tree, die) : TREE_NONE;
+	const struct tree *tree = unit ? tree_of(unit) : NULL;
+
+	return (struct enclosure){
+		unit, tree, tree ? context_of(tree, offset) : TREE_NONE,
+	};
+}
+
+/* What IN is called; then it is what that is declared in. */
+static const char *leave(struct enclosure *in)
+{
+	const struct context *context = &in->tree->contexts[in->context];
+	struct die_ref ref = { in->unit->file, context->die };
+	struct function_name name;
+	struct unit *unit;
+
+	if (context->tag != DW_TAG_subprogram) {
+		in->context = context->parent;
+		return context_name(in->unit, context);
+	}
+	unit = find_declared(&ref, &name);
+	*in = enclosure_of(unit, ref.offset);
+	return name.plain ? name.plain : "{unnamed}";
+}
+
+/* NAME, declared at OFFSET of UNIT, with what is around that. */
+static char *qualify(struct unit *unit, uint64_t offset, const char *name)
+{
+	struct enclosure in = enclosure_of(unit, offset);
 	char *text = strndup(name, MAX_NAME), *more;
 	bool is_worth = false;
 
-	for (int i = 0; text && at != TREE_NONE && i < TREE_MAX_DEPTH; i++) {
-		const struct context *context = &tree->contexts[at];
-
-		if (asprintf(&more, "%s::%s", context_name(unit, context),
-			     text) < 0)
+	for (int i = 0; text && in.context != TREE_NONE && i < TREE_MAX_DEPTH &&
+			strlen(text) < MAX_NAME; i++) {
+		/* C's nested functions need no telling apart. */
+		is_worth |= in.tree->contexts[in.context].tag !=
+			    DW_TAG_subprogram;
+		if (asprintf(&more, "%.*s::%s", MAX_NAME, leave(&in), text) < 0)
 			more = NULL;
 		free(text);
 		text = more;
-		/* C's nested functions need no telling apart. */
-		is_worth |= context->tag != DW_TAG_subprogram;
-		at = context->parent;
 	}
 	if (is_worth)
 		return text;
@@ -406,26 +466,8 @@ static char *qualify(struct unit *unit, uint64_t die, const char *name)
 
 void tree_name(struct die_ref ref, struct function_name *out)
 {
-	struct unit *unit = NULL;
+	struct unit *unit = find_declared(&ref, out);
 
-	memset(out, 0, sizeof(*out));
-	for (int i = 0; i < MAX_ORIGINS; i++) {
-		struct unit *at = dwarf_file_unit(ref.file, ref.offset);
-		struct die_ref next;
-		struct die die;
-
-		if (!at || !unit_die(at, ref.offset, &die))
-			break;
-		unit = at;
-		if (!out->linkage)
-			out->linkage = unit_string(at, &die.linkage);
-		if (!out->plain)
-			out->plain = unit_string(at, &die.name);
-		if (!unit_reference(at, &die.origin, &next) &&
-		    !unit_reference(at, &die.specification, &next))
-			break;
-		ref = next;
-	}
 	if (!out->linkage && out->plain)
 		out->qualified = qualify(unit, ref.offset, out->plain);
 }

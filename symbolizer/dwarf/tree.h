@@ -57,10 +57,10 @@ struct tree {
 	size_t ncontexts, contexts_cap;
 	struct declaration *declarations; /* by DIE */
 	size_t ndeclarations, declarations_cap;
-	bool is_partial; /* without memory, or DIEs that make no sense */
 };
 
-/* Walk UNIT's DIEs, once: it keeps what is found. NULL without memory. */
+/* Walk UNIT's DIEs, as far as they make sense and there is memory, once: it
+ * keeps what is found. NULL without any memory. */
 const struct tree *tree_of(struct unit *unit);
 void tree_free(struct tree *tree);
 
@@ -68,8 +68,9 @@ void tree_free(struct tree *tree);
 struct function_name {
 	const char *linkage; /* mangled; the file's, or NULL */
 	const char *plain;   /* as in the source; the file's, or NULL */
-	char *qualified; /* as declared, with what is around it ("a::B::f");
-	                  * malloc'd, or NULL; only where LINKAGE is NULL */
+	char *qualified; /* as declared, with what is around it ("a::B::f"),
+	                  * as far as there is room; malloc'd, or NULL; only
+	                  * where LINKAGE is NULL */
 };
 
 /* The name of the function, or of the instance of one, whose DIE is at REF. */

@@ -10,9 +10,7 @@
 #include "tree.h"
 
 enum {
-	MAX_RANGES = 1 << 20, /* of one DIE */
-	HEAD_V5_STR_OFFSETS = 8, /* bytes before the first, in 32-bit DWARF */
-	HEAD_V5_RNGLISTS = 12,
+	MAX_TEXT = 1 << 16, /* bytes, with the NUL; many DIEs may share one */
 };
 
 /* Opening */
@@ -61,9 +59,9 @@ static bool load_abbrevs(struct unit *unit)
 {
 	if (unit->abbrevs.list)
 		return true;
-	return abbrevs_read(&unit->file->abbrev, unit->abbrev_offset,
-			    &unit->sizes, &unit->abbrevs) &&
-	       unit->abbrevs.list;
+	abbrevs_read(&unit->file->abbrev, unit->abbrev_offset, &unit->sizes,
+		     &unit->abbrevs);
+	return unit->abbrevs.list != NULL;
 }
 
 void unit_release(struct unit *unit)
@@ -78,107 +76,18 @@ void unit_release(struct unit *unit)
 
 /* Attributes */
 
-static inline uint64_t read_sized(struct reader *r, int size)
-{
-	const uint8_t *at;
-
-	switch (size) {
-	case 0:
-		return 0;
-	case 1:
-		return reader_u8(r);
-	case 2:
-		return reader_u16(r);
-	case 3:
-		at = reader_take(r, 3);
-		return at ? (uint64_t)at[0] | (uint64_t)at[1] << 8 |
-				    (uint64_t)at[2] << 16
-			  : 0;
-	case 4:
-		return reader_u32(r);
-	case 8:
-		return reader_u64(r);
-	default:
-		reader_skip(r, (size_t)size);
-		return 0;
-	}
-}
-
-static void read_block(struct reader *r, uint64_t len, struct attr *out)
-{
-	if (len > reader_left(r))
-		r->bad = true;
-	out->value = len;
-	reader_skip(r, (size_t)len);
-}
-
-void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
-	       int64_t implicit, struct attr *out)
-{
-	int size = abbrev_form_size(&unit->sizes, form);
-
-	out->form = form;
-	if (form == DW_FORM_implicit_const) {
-		out->value = (uint64_t)implicit;
-		return;
-	}
-	if (size >= 0) {
-		out->value = read_sized(r, size);
-		return;
-	}
-	switch (form) {
-	case DW_FORM_string:
-		out->text = reader_text(r);
-		break;
-	case DW_FORM_udata:
-	case DW_FORM_ref_udata:
-	case DW_FORM_strx:
-	case DW_FORM_addrx:
-	case DW_FORM_loclistx:
-	case DW_FORM_rnglistx:
-	case DW_FORM_GNU_addr_index:
-	case DW_FORM_GNU_str_index:
-		out->value = reader_uleb(r);
-		break;
-	case DW_FORM_sdata:
-		out->value = (uint64_t)reader_sleb(r);
-		break;
-	case DW_FORM_block1:
-		read_block(r, reader_u8(r), out);
-		break;
-	case DW_FORM_block2:
-		read_block(r, reader_u16(r), out);
-		break;
-	case DW_FORM_block4:
-		read_block(r, reader_u32(r), out);
-		break;
-	case DW_FORM_block:
-	case DW_FORM_exprloc:
-		read_block(r, reader_uleb(r), out);
-		break;
-	case DW_FORM_indirect:
-		form = (uint16_t)reader_uleb(r);
-		if (form == DW_FORM_indirect || r->bad)
-			r->bad = true;
-		else
-			unit_attr(unit, r, form, 0, out);
-		break;
-	default:
-		r->bad = true;
-	}
-}
-
 static const char *text_at(struct reader section, uint64_t offset)
 {
 	if (offset >= section.len)
 		return NULL;
 	section.pos = (size_t)offset;
+	if (section.len - section.pos > MAX_TEXT)
+		section.len = section.pos + MAX_TEXT;
 	return reader_text(&section);
 }
 
-/* Entry INDEX of a table of SIZE-byte numbers at BASE of SECTION. */
-static bool table_entry(struct reader section, uint64_t base, uint64_t index,
-			int size, uint64_t *out)
+bool unit_table_entry(struct reader section, uint64_t base, uint64_t index,
+		      int size, uint64_t *out)
 {
 	uint64_t n = section.len / (unsigned)size;
 
@@ -186,7 +95,7 @@ static bool table_entry(struct reader section, uint64_t base, uint64_t index,
 	    index * (unsigned)size > section.len - base)
 		return false;
 	section.pos = (size_t)(base + index * (unsigned)size);
-	*out = read_sized(&section, size);
+	*out = attr_sized(&section, size);
 	return !section.bad;
 }
 
@@ -197,7 +106,8 @@ const char *unit_string(const struct unit *unit, const struct attr *attr)
 
 	switch (attr->form) {
 	case DW_FORM_string:
-		return attr->text;
+		return attr->text && strnlen(attr->text, MAX_TEXT) < MAX_TEXT
+			       ? attr->text : NULL;
 	case DW_FORM_strp:
 		return text_at(file->str, attr->value);
 	case DW_FORM_line_strp:
@@ -211,8 +121,9 @@ const char *unit_string(const struct unit *unit, const struct attr *attr)
 	case DW_FORM_strx3:
 	case DW_FORM_strx4:
 	case DW_FORM_GNU_str_index:
-		if (!table_entry(file->str_offsets, unit->str_offsets_base,
-				 attr->value, unit->sizes.offset, &offset))
+		if (!unit_table_entry(file->str_offsets,
+				      unit->str_offsets_base, attr->value,
+				      unit->sizes.offset, &offset))
 			return NULL;
 		return text_at(file->str, offset);
 	default:
@@ -220,23 +131,11 @@ const char *unit_string(const struct unit *unit, const struct attr *attr)
 	}
 }
 
-static const struct unit *address_holder(const struct unit *unit)
-{
-	return unit->skeleton ? unit->skeleton : unit;
-}
-
-static bool indexed_address(const struct unit *unit, uint64_t index,
-			    uint64_t *out)
-{
-	const struct unit *holder = address_holder(unit);
-
-	return table_entry(holder->file->addr, holder->addr_base, index,
-			   holder->sizes.address, out);
-}
-
 bool unit_address(const struct unit *unit, const struct attr *attr,
 		  uint64_t *out)
 {
+	const struct unit *holder = unit_holder(unit);
+
 	switch (attr->form) {
 	case DW_FORM_addr:
 		*out = attr->value;
@@ -247,34 +146,12 @@ bool unit_address(const struct unit *unit, const struct attr *attr,
 	case DW_FORM_addrx3:
 	case DW_FORM_addrx4:
 	case DW_FORM_GNU_addr_index:
-		return indexed_address(unit, attr->value, out);
+		return unit_table_entry(holder->file->addr, holder->addr_base,
+					attr->value, holder->sizes.address,
+					out);
 	default:
 		return false;
 	}
-}
-
-bool unit_number(const struct attr *attr, uint64_t *out)
-{
-	switch (attr->form) {
-	case DW_FORM_data1:
-	case DW_FORM_data2:
-	case DW_FORM_data4:
-	case DW_FORM_data8:
-	case DW_FORM_udata:
-	case DW_FORM_sdata:
-	case DW_FORM_implicit_const:
-	case DW_FORM_sec_offset:
-		*out = attr->value;
-		return true;
-	default:
-		return false;
-	}
-}
-
-bool unit_flag(const struct attr *attr)
-{
-	return attr->form == DW_FORM_flag_present ||
-	       (attr->form != 0 && attr->value != 0);
 }
 
 bool unit_reference(const struct unit *unit, const struct attr *attr,
@@ -362,12 +239,12 @@ void unit_read_die(const struct unit *unit, struct reader *r,
 
 		if (attrs[i].size < 0 ||
 		    attrs[i].form == DW_FORM_implicit_const) {
-			unit_attr(unit, r, attrs[i].form,
+			attr_read(r, &unit->sizes, attrs[i].form,
 				  unit->abbrevs.implicit[abbrev->first + i],
 				  to ? to : &ignored);
 		} else if (to) {
 			to->form = attrs[i].form;
-			to->value = read_sized(r, attrs[i].size);
+			to->value = attr_sized(r, attrs[i].size);
 		} else {
 			reader_skip(r, (size_t)attrs[i].size);
 		}
@@ -384,7 +261,7 @@ void unit_skip_die(const struct unit *unit, struct reader *r,
 		return;
 	}
 	for (uint32_t i = 0; i < abbrev->nattrs; i++)
-		unit_attr(unit, r,
+		attr_read(r, &unit->sizes,
 			  unit->abbrevs.attrs[abbrev->first + i].form, 0,
 			  &ignored);
 }
@@ -417,181 +294,13 @@ bool unit_die(struct unit *unit, uint64_t offset, struct die *out)
 	return !r.bad;
 }
 
-/* Ranges */
-
-bool dwarf_is_tombstone(uint64_t low, uint64_t high)
-{
-	return low == 0 || low >= high || low >= UINT64_MAX - 4 ||
-	       (low >= UINT32_MAX - 4 && low <= UINT32_MAX);
-}
-
-/* Where ranges go. */
-struct range_sink {
-	const struct unit *unit;
-	unit_range *each;
-	void *context;
-	uint64_t base;
-	bool is_over;
-};
-
-static void add_range(struct range_sink *sink, uint64_t low, uint64_t high)
-{
-	if (!dwarf_is_tombstone(low, high))
-		sink->is_over |= !sink->each(sink->context, low, high);
-}
-
-static void add_pair(struct range_sink *sink, uint64_t low, uint64_t high)
-{
-	if (sink->base < UINT64_MAX - 4)
-		add_range(sink, sink->base + low, sink->base + high);
-}
-
-/* DWARF 2 to 4: section 2.17.3 of the fourth. */
-static void read_ranges(struct range_sink *sink, struct reader r)
-{
-	for (int i = 0; i < MAX_RANGES && !sink->is_over; i++) {
-		uint64_t low = reader_u64(&r), high = reader_u64(&r);
-
-		if (r.bad || (low == 0 && high == 0))
-			return;
-		if (low == UINT64_MAX)
-			sink->base = high;
-		else
-			add_pair(sink, low, high);
-	}
-}
-
-static uint64_t next_indexed(struct range_sink *sink, struct reader *r)
-{
-	uint64_t address = 0;
-
-	r->bad |= !indexed_address(sink->unit, reader_uleb(r), &address);
-	return address;
-}
-
-/* DWARF 5: section 2.17.3. */
-static void read_rnglist(struct range_sink *sink, struct reader r)
-{
-	for (int i = 0; i < MAX_RANGES && !sink->is_over && !r.bad; i++) {
-		uint8_t kind = reader_u8(&r);
-		uint64_t low, high;
-
-		switch (kind) {
-		case DW_RLE_base_addressx:
-			sink->base = next_indexed(sink, &r);
-			continue;
-		case DW_RLE_base_address:
-			sink->base = reader_u64(&r);
-			continue;
-		case DW_RLE_startx_endx:
-			low = next_indexed(sink, &r);
-			high = next_indexed(sink, &r);
-			break;
-		case DW_RLE_startx_length:
-			low = next_indexed(sink, &r);
-			high = low + reader_uleb(&r);
-			break;
-		case DW_RLE_start_end:
-			low = reader_u64(&r);
-			high = reader_u64(&r);
-			break;
-		case DW_RLE_start_length:
-			low = reader_u64(&r);
-			high = low + reader_uleb(&r);
-			break;
-		case DW_RLE_offset_pair:
-			low = reader_uleb(&r);
-			high = reader_uleb(&r);
-			if (!r.bad)
-				add_pair(sink, low, high);
-			continue;
-		default: /* DW_RLE_end_of_list among them */
-			return;
-		}
-		if (!r.bad)
-			add_range(sink, low, high);
-	}
-}
-
-/* R from OFFSET on; bad where that is not in it. */
-static struct reader from_offset(struct reader r, uint64_t offset)
-{
-	if (offset > r.len)
-		r.bad = true;
-	else
-		r.pos = (size_t)offset;
-	return r;
-}
-
-static void range_list(struct range_sink *sink, const struct attr *attr)
-{
-	const struct unit *unit = sink->unit;
-	uint64_t offset = attr->value;
-
-	if (unit->sizes.version < 5) {
-		const struct unit *holder = address_holder(unit);
-
-		if (unit->skeleton)
-			offset += holder->ranges_base;
-		read_ranges(sink, from_offset(holder->file->ranges, offset));
-		return;
-	}
-	if (attr->form == DW_FORM_rnglistx) {
-		if (!table_entry(unit->file->rnglists, unit->rnglists_base,
-				 attr->value, unit->sizes.offset, &offset))
-			return;
-		offset += unit->rnglists_base;
-	}
-	read_rnglist(sink, from_offset(unit->file->rnglists, offset));
-}
-
-void unit_ranges(const struct unit *unit, const struct die *die,
-		 unit_range *each, void *context)
-{
-	struct range_sink sink = {
-		.unit = unit, .each = each, .context = context,
-		.base = address_holder(unit)->base,
-	};
-	uint64_t low, high;
-
-	if (die->ranges.form) {
-		range_list(&sink, &die->ranges);
-		return;
-	}
-	if (!unit_address(unit, &die->low, &low))
-		return;
-	if (unit_number(&die->high, &high))
-		add_range(&sink, low, low + high);
-	else if (unit_address(unit, &die->high, &high))
-		add_range(&sink, low, high);
-}
-
-static bool take_first(void *context, uint64_t low, uint64_t high)
-{
-	uint64_t *out = context;
-
-	(void)high;
-	*out = low;
-	return false;
-}
-
-bool unit_entry(const struct unit *unit, const struct die *die, uint64_t *out)
-{
-	uint64_t entry = 0;
-
-	if (!unit_address(unit, &die->low, &entry))
-		unit_ranges(unit, die, take_first, &entry);
-	*out = entry;
-	return entry != 0;
-}
-
 /* Units */
 
 static void read_root_attr(struct unit *unit, uint16_t name,
 			   const struct attr *attr)
 {
 	uint64_t value = 0;
-	bool has = unit_number(attr, &value);
+	bool has = attr_number(attr, &value);
 
 	switch (name) {
 	case DW_AT_stmt_list:
@@ -623,9 +332,6 @@ static void read_root_text(struct unit *unit, uint16_t name,
 			   const struct attr *attr)
 {
 	switch (name) {
-	case DW_AT_name:
-		unit->name = unit_string(unit, attr);
-		break;
 	case DW_AT_comp_dir:
 		unit->comp_dir = unit_string(unit, attr);
 		break;
@@ -634,10 +340,7 @@ static void read_root_text(struct unit *unit, uint16_t name,
 		unit->dwo_name = unit_string(unit, attr);
 		break;
 	case DW_AT_low_pc:
-		unit->has_code |= unit_address(unit, attr, &unit->base);
-		break;
-	case DW_AT_ranges:
-		unit->has_code = true;
+		unit_address(unit, attr, &unit->base);
 		break;
 	}
 }
@@ -653,12 +356,11 @@ static void read_root(struct unit *unit, struct reader r, root_attr *each)
 	abbrev = abbrevs_find(&unit->abbrevs, reader_uleb(&r));
 	if (!abbrev)
 		return;
-	unit->tag = abbrev->tag;
 	for (uint32_t i = 0; i < abbrev->nattrs; i++) {
 		uint32_t n = abbrev->first + i;
 		struct attr attr = { .form = 0 };
 
-		unit_attr(unit, &r, unit->abbrevs.attrs[n].form,
+		attr_read(&r, &unit->sizes, unit->abbrevs.attrs[n].form,
 			  unit->abbrevs.implicit[n], &attr);
 		if (r.bad)
 			return;
@@ -689,7 +391,7 @@ static bool read_head(struct unit *unit, struct reader *r, uint64_t *end_out)
 		unit->type = reader_u8(r);
 		unit->sizes.address = reader_u8(r);
 	}
-	unit->abbrev_offset = read_sized(r, unit->sizes.offset);
+	unit->abbrev_offset = attr_sized(r, unit->sizes.offset);
 	if (unit->sizes.version < 5)
 		unit->sizes.address = reader_u8(r);
 	if (unit->type == DW_UT_skeleton || unit->type == DW_UT_split_compile) {
@@ -698,10 +400,10 @@ static bool read_head(struct unit *unit, struct reader *r, uint64_t *end_out)
 	} else if (unit->type == DW_UT_type ||
 		   unit->type == DW_UT_split_type) {
 		reader_u64(r);
-		read_sized(r, unit->sizes.offset);
+		attr_sized(r, unit->sizes.offset);
 	}
 	unit->dies = r->pos;
-	return !r->bad && unit->sizes.address == 8;
+	return !r->bad && unit->dies <= unit->end && unit->sizes.address == 8;
 }
 
 static bool add_unit(struct dwarf_file *file, struct unit *unit)
@@ -720,6 +422,14 @@ static bool add_unit(struct dwarf_file *file, struct unit *unit)
 	return true;
 }
 
+/* What a split unit need not say: its tables are the only ones, and begin
+ * behind their heads. */
+static void set_bases(struct unit *unit)
+{
+	unit->str_offsets_base = unit->sizes.offset == 8 ? 16 : 8;
+	unit->rnglists_base = unit->sizes.offset == 8 ? 20 : 12;
+}
+
 /* Read the unit at FILE's next; NULL where it is none of ours. */
 static struct unit *read_unit(struct dwarf_file *file)
 {
@@ -727,13 +437,14 @@ static struct unit *read_unit(struct dwarf_file *file)
 	struct reader r = sections_info(file->sections,
 					file->next + MOST_OF_HEAD);
 	struct unit *unit = calloc(1, sizeof(*unit));
-	uint64_t end;
+	uint64_t at = file->next, end;
 
+	file->next = UINT64_MAX;
 	if (!unit)
 		return NULL;
 	unit->file = file;
-	unit->offset = file->next;
-	r.pos = (size_t)file->next;
+	unit->offset = at;
+	r.pos = (size_t)at;
 	if (!read_head(unit, &r, &end)) {
 		free(unit);
 		file->next = end ? end : UINT64_MAX;
@@ -743,10 +454,8 @@ static struct unit *read_unit(struct dwarf_file *file)
 	r = sections_info(file->sections, end);
 	if (unit->end > r.len)
 		unit->end = r.len;
-	if (unit->sizes.version == 5) { /* what a split unit need not say */
-		unit->str_offsets_base = HEAD_V5_STR_OFFSETS;
-		unit->rnglists_base = HEAD_V5_RNGLISTS;
-	}
+	if (unit->sizes.version == 5)
+		set_bases(unit);
 	r.len = (size_t)unit->end;
 	if (!load_abbrevs(unit) || !add_unit(file, unit)) {
 		abbrevs_fini(&unit->abbrevs);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "abbrev.h"
+#include "attr.h"
 #include "sections.h"
 
 struct tree;
@@ -36,11 +37,10 @@ struct unit {
 	struct tree *tree;      /* tree.h; NULL: not walked, or given back */
 
 	/* What its own DIE says. */
-	uint16_t tag;
-	const char *name, *comp_dir;
+	const char *comp_dir;
 	const char *dwo_name;    /* of the split unit that it stands for */
 	uint64_t dwo_id;
-	bool has_dwo_id, has_lines, has_code;
+	bool has_dwo_id, has_lines;
 	uint64_t line_offset;
 	uint64_t base;           /* DW_AT_low_pc */
 	uint64_t str_offsets_base, addr_base, rnglists_base, ranges_base;
@@ -50,15 +50,6 @@ struct unit {
 };
 
 enum { DWARF_MAX_UNITS = 1 << 20 };
-
-/* An attribute as it stands in a DIE. */
-struct attr {
-	union {
-		uint64_t value;   /* number, offset, index, length */
-		const char *text; /* of DW_FORM_string */
-	};
-	uint16_t form; /* 0: the DIE has no such attribute */
-};
 
 /* A place in a file's .debug_info. */
 struct die_ref {
@@ -106,34 +97,22 @@ void unit_skip_die(const struct unit *unit, struct reader *r,
 /* Read the DIE at OFFSET. False where there is none that makes sense. */
 bool unit_die(struct unit *unit, uint64_t offset, struct die *out);
 
-/* The next attribute of R as FORM has it; IMPLICIT is the abbreviation's own
- * value. R goes bad where the form is not known. */
-void unit_attr(const struct unit *unit, struct reader *r, uint16_t form,
-	       int64_t implicit, struct attr *out);
-
 /* What an attribute stands for; false, or NULL, where it stands for nothing of
- * that kind. Texts are the file's. */
+ * that kind. Texts are the file's; one that is too long is none. */
 const char *unit_string(const struct unit *unit, const struct attr *attr);
 bool unit_address(const struct unit *unit, const struct attr *attr,
 		  uint64_t *out);
-bool unit_number(const struct attr *attr, uint64_t *out);
-bool unit_flag(const struct attr *attr);
 bool unit_reference(const struct unit *unit, const struct attr *attr,
 		    struct die_ref *out);
 
-/* Called for each range of addresses; false ends it. */
-typedef bool unit_range(void *context, uint64_t low, uint64_t high);
+/* Entry INDEX of a table of SIZE-byte numbers at BASE of SECTION. */
+bool unit_table_entry(struct reader section, uint64_t base, uint64_t index,
+		      int size, uint64_t *out);
 
-/* The ranges of DIE, those left out that a linker has dropped. */
-void unit_ranges(const struct unit *unit, const struct die *die,
-		 unit_range *each, void *context);
-
-/* Where DIE's code begins: of several ranges the first one's. False where it
- * has none. */
-bool unit_entry(const struct unit *unit, const struct die *die, uint64_t *out);
-
-/* True where nothing is at LOW and HIGH: linkers leave what they dropped at 0,
- * or at the top of the address space. */
-bool dwarf_is_tombstone(uint64_t low, uint64_t high);
+/* The unit that has UNIT's addresses: itself, or its skeleton. */
+static inline const struct unit *unit_holder(const struct unit *unit)
+{
+	return unit->skeleton ? unit->skeleton : unit;
+}
 
 #endif

@@ -97,8 +97,8 @@ static uint32_t *find_place(const struct build *build, uint32_t *slots,
 	return &slots[i];
 }
 
-static bool make_places(const struct build *build, uint32_t **slots,
-			size_t *nslots, size_t n, key_of *key)
+static bool make_places(struct build *build, uint32_t **slots, size_t *nslots,
+			size_t n, key_of *key)
 {
 	size_t more = *nslots ? *nslots * 2 : FIRST_SLOTS;
 	uint32_t *fresh;
@@ -106,8 +106,10 @@ static bool make_places(const struct build *build, uint32_t **slots,
 	if (n * 2 < *nslots)
 		return true;
 	fresh = calloc(more, sizeof(*fresh));
-	if (!fresh)
+	if (!fresh) {
+		build->bad = true;
 		return false;
+	}
 	for (uint32_t i = 1; i < n; i++)
 		*find_place(build, fresh, more, key, key(build, i)) = i;
 	free(*slots);
@@ -181,11 +183,12 @@ uint32_t build_function(struct build *build, const char *name, bool linkage)
 
 static uint32_t add_scope(struct build *build, const struct pack_scope *scope)
 {
-	struct pack_scope *more = array_grow(build->scopes, build->nscopes,
-					     &build->scopes_cap,
-					     sizeof(*more));
+	struct pack_scope *more = NULL;
 
-	if (!more || build->nscopes == UINT32_MAX) {
+	if (build->nscopes < UINT32_MAX)
+		more = array_grow(build->scopes, build->nscopes,
+				  &build->scopes_cap, sizeof(*more));
+	if (!more) {
 		build->bad = true;
 		return 0;
 	}

@@ -18,6 +18,11 @@ enum {
 	INDEX_STARTS_SIZE = 12, /* of a block of rows: address, offset */
 	INDEX_CALL_SIZE = 16,
 	INDEX_TAIL_SIZE = 24,
+
+	/* What a reader believes, so that no look-up is longer: */
+	INDEX_MAX_ROW = 64,    /* bytes of a row, and of a scope: each is a
+	                        * few numbers of at most ten */
+	INDEX_MAX_LEVELS = 256, /* from a scope to its function */
 };
 
 /* Sections, in the order of the head's table and of the file. */
@@ -37,8 +42,8 @@ enum index_section {
 	INDEX_SECTIONS,
 };
 
-/* Set in a tail call's callee where that may end in tail calls that nobody has
- * told of. No address of code has it. */
+/* Set in a tail call's callee where nothing says what calls that ends in. No
+ * address of code has it. */
 #define TAIL_ENDS UINT64_C(0x8000000000000000)
 
 /* A row's control byte. */

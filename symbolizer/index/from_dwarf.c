@@ -14,13 +14,14 @@
 
 #include "../array.h"
 #include "../dwarf/lines.h"
+#include "../dwarf/ranges.h"
 #include "../dwarf/split.h"
 #include "../dwarf/tree.h"
 
 enum {
 	MAX_ROWS_BACK = 256, /* to a line that has a number */
 	CELLS_PER_EDGE = 256, /* painted, of all ranges, on average: deeper
-	                       * than anything that was ever inlined */
+	                       * than anything that was ever nested */
 	RADIX_BITS = 8,
 	RADIX = 1 << RADIX_BITS,
 };
@@ -39,7 +40,6 @@ struct work {
 	uint32_t *cells;      /* scope of each, TREE_NONE: none */
 
 	uint32_t *scopes;     /* number in the build; 0: not told yet */
-	size_t scopes_cap;
 	uint32_t *files;      /* the same, of the lines' files */
 	size_t nfiles, files_cap;
 
@@ -150,12 +150,21 @@ static int by_width(const void *left, const void *right)
 	return a->scope > b->scope ? -1 : a->scope < b->scope;
 }
 
-static void paint_functions(struct work *work, const struct span *spans)
+/* A function's cells are its own; what is inlined takes those of what it is
+ * inlined into. False once *LEFT cells have been looked at. */
+static bool paint_span(struct work *work, const struct span *span,
+		       size_t *left)
 {
-	for (size_t i = 0; i < work->tree->nfunctions; i++)
-		for (size_t at = cell_at(work, spans[i].low);
-		     work->edges[at] < spans[i].high; at++)
-			work->cells[at] = spans[i].scope;
+	uint32_t parent = work->tree->scopes[span->scope].parent;
+
+	for (size_t at = cell_at(work, span->low); work->edges[at] < span->high;
+	     at++) {
+		if ((*left)-- == 0)
+			return false;
+		if (parent == TREE_NONE || work->cells[at] == parent)
+			work->cells[at] = span->scope;
+	}
+	return true;
 }
 
 static void paint(struct work *work)
@@ -163,27 +172,19 @@ static void paint(struct work *work)
 	const struct tree *tree = work->tree;
 	size_t left = work->nedges * CELLS_PER_EDGE;
 	struct span *spans = malloc((tree->nfunctions + 1) * sizeof(*spans));
+	bool goes_on;
 
 	if (!spans || tree->nfunctions == 0) {
 		free(spans);
 		return;
 	}
 	memcpy(spans, tree->functions, tree->nfunctions * sizeof(*spans));
-	if (array_sort(spans, tree->nfunctions, sizeof(*spans), by_width))
-		paint_functions(work, spans);
+	goes_on = array_sort(spans, tree->nfunctions, sizeof(*spans), by_width);
+	for (size_t i = 0; goes_on && i < tree->nfunctions; i++)
+		goes_on = paint_span(work, &spans[i], &left);
+	for (size_t i = 0; goes_on && i < tree->ninlines; i++)
+		goes_on = paint_span(work, &tree->inlines[i], &left);
 	free(spans);
-	for (size_t i = 0; i < tree->ninlines; i++) {
-		const struct span *span = &tree->inlines[i];
-		uint32_t parent = tree->scopes[span->scope].parent;
-
-		for (size_t at = cell_at(work, span->low);
-		     work->edges[at] < span->high; at++) {
-			if (left-- == 0)
-				return;
-			if (work->cells[at] == parent)
-				work->cells[at] = span->scope;
-		}
-	}
 }
 
 /* Names */
@@ -327,7 +328,7 @@ static void find_line(struct work *work, size_t index, uint32_t scope,
 	}
 }
 
-/* What is between START and END, in CELL and behind NROWS rows. */
+/* What is between START and END, behind NCELLS edges and NROWS rows. */
 static void tell(struct work *work, uint64_t start, uint64_t end, size_t ncells,
 		 size_t nrows)
 {
@@ -353,17 +354,16 @@ static void merge(struct work *work)
 
 	work->row.len = 0;
 	while (cell < work->nedges || row < lines->nrows) {
-		uint64_t next_cell = cell < work->nedges ? work->edges[cell]
-							 : UINT64_MAX;
-		uint64_t next_row = row < lines->nrows
-					    ? lines->rows[row].address
-					    : UINT64_MAX;
-		uint64_t next = next_cell < next_row ? next_cell : next_row;
+		bool is_row = cell == work->nedges ||
+			      (row < lines->nrows &&
+			       lines->rows[row].address < work->edges[cell]);
+		uint64_t next = is_row ? lines->rows[row].address
+				       : work->edges[cell];
 
 		tell(work, at, next, cell, row);
 		at = next;
-		cell += next_cell == next;
-		row += next_row == next;
+		cell += !is_row;
+		row += is_row;
 	}
 	flush(work);
 }
@@ -381,8 +381,8 @@ static void find_callee(struct work *work, struct die_ref ref,
 
 	if (!unit || !unit_die(unit, ref.offset, &die))
 		return;
-	if (!unit_flag(&die.declaration)) {
-		unit_entry(unit, &die, &call->callee);
+	if (!attr_flag(&die.declaration)) {
+		ranges_entry(unit, &die, &call->callee);
 		return;
 	}
 	tree_name(ref, &name);

@@ -55,7 +55,8 @@ static bool read_head(struct index *index)
 		    index->section_len[i] > index->sums_at - index->at[i])
 			return false;
 	}
-	return !r.bad && index->sums_at < index->len &&
+	return !r.bad && index->sums_at >= INDEX_HEAD &&
+	       index->sums_at < index->len &&
 	       index->at[INDEX_STRINGS] % INDEX_CHUNK == 0;
 }
 
@@ -238,16 +239,16 @@ static struct reader table_item(struct index *index,
 }
 
 /* Of a table whose items begin with an address, sorted: how many are at or
- * before ADDRESS. The table is checked as a whole, once: a search goes all over
- * it. */
-static uint64_t count_until(struct index *index, enum index_section section,
-			    size_t size, uint64_t address)
+ * before ADDRESS. False where the table is damaged: it is checked as a whole,
+ * once, since a search goes all over it. */
+static bool count_until(struct index *index, enum index_section section,
+			size_t size, uint64_t address, uint64_t *out)
 {
 	const uint8_t *items = index->bytes + index->at[section];
 	uint64_t low = 0, high = index->section_len[section] / size;
 
 	if (!is_sound(index, index->at[section], high * size))
-		return 0;
+		return false;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 		uint64_t at;
@@ -258,7 +259,8 @@ static uint64_t count_until(struct index *index, enum index_section section,
 		else
 			high = middle;
 	}
-	return low;
+	*out = low;
+	return true;
 }
 
 /* NULL for the empty text, and where there is none. It ends in the chunk that
@@ -271,6 +273,32 @@ static const char *text_at(struct index *index, uint32_t offset)
 	    !is_sound(index, at, 1))
 		return NULL;
 	return (const char *)index->bytes + at;
+}
+
+/* Block NUMBER of SECTION, of at most MOST bytes. Where it begins is in the
+ * last four bytes of an item of TABLE, and in the next one, if there is one,
+ * where it ends. */
+static struct reader block_at(struct index *index, enum index_section section,
+			      enum index_section table, size_t size,
+			      uint64_t number, uint64_t most)
+{
+	struct reader r = table_item(index, table, number, size);
+	uint64_t from, to;
+
+	reader_skip(&r, size - sizeof(uint32_t));
+	from = reader_u32(&r);
+	to = from + most;
+	if (r.bad)
+		return r;
+	if (number + 1 < index->section_len[table] / size) {
+		r = table_item(index, table, number + 1, size);
+		reader_skip(&r, size - sizeof(uint32_t));
+		most = reader_u32(&r);
+		if (r.bad)
+			return r;
+		to = most < to ? most : to;
+	}
+	return section_part(index, section, from, to);
 }
 
 static const char *file_path(struct index *index, uint32_t file)
@@ -328,25 +356,21 @@ static void read_row(struct reader *r, struct row *row)
 /* The row that ADDRESS is in; false where nothing is known there. */
 static bool find_row(struct index *index, uint64_t address, struct row *out)
 {
-	uint64_t n = count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE,
-				 address);
 	struct row row = { .is_hole = true };
-	uint64_t at, from, to = UINT64_MAX;
+	int left = INDEX_ROWS;
 	struct reader r;
+	uint64_t n, at;
 
-	if (n == 0)
+	if (!count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE, address, &n) ||
+	    n == 0)
 		return false;
 	r = table_item(index, INDEX_STARTS, n - 1, INDEX_STARTS_SIZE);
 	at = reader_u64(&r);
-	from = reader_u32(&r);
-	r = table_item(index, INDEX_STARTS, n, INDEX_STARTS_SIZE);
-	reader_u64(&r);
-	if (!r.bad)
-		to = reader_u32(&r);
-	r = section_part(index, INDEX_ROW_DATA, from, to);
+	r = block_at(index, INDEX_ROW_DATA, INDEX_STARTS, INDEX_STARTS_SIZE,
+		     n - 1, INDEX_ROWS * INDEX_MAX_ROW);
 	do {
 		read_row(&r, &row);
-		if (reader_left(&r) == 0)
+		if (--left == 0 || reader_left(&r) == 0)
 			break;
 		at += reader_uleb(&r);
 	} while (at <= address);
@@ -365,16 +389,12 @@ struct scope {
 static bool read_scope(struct index *index, uint64_t number, struct scope *out)
 {
 	uint64_t block = number / INDEX_SCOPES;
-	struct reader r = table_item(index, INDEX_SCOPE_AT, block,
-				     sizeof(uint32_t));
-	uint64_t from = reader_u32(&r), to = UINT64_MAX;
+	struct reader r = block_at(index, INDEX_SCOPE_DATA, INDEX_SCOPE_AT,
+				   sizeof(uint32_t), block,
+				   INDEX_SCOPES * INDEX_MAX_ROW);
 
 	if (r.bad)
 		return false;
-	r = table_item(index, INDEX_SCOPE_AT, block + 1, sizeof(uint32_t));
-	if (!r.bad)
-		to = reader_u32(&r);
-	r = section_part(index, INDEX_SCOPE_DATA, from, to);
 	for (uint64_t i = block * INDEX_SCOPES; i <= number; i++) {
 		uint64_t parent;
 
@@ -458,7 +478,7 @@ size_t index_levels(struct index *index, uint64_t address,
 		memset(level, 0, sizeof(*level));
 		if (!read_scope(index, scope, &found) ||
 		    !read_function(index, found.function, &function))
-			break;
+			return 0;
 		level->function = function.name;
 		level->is_linkage = function.is_linkage;
 		set_place(index, level, &function, has_file, file, line);
@@ -513,10 +533,13 @@ bool index_symbol(struct index *index, uint64_t address,
 {
 	struct found_symbol best = { 0 }, at;
 	bool found = false;
+	uint64_t i;
 
-	for (uint64_t i = count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE,
-				      address);
-	     i-- > 0 && read_symbol(index, i, &at);) {
+	if (!count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE, address, &i))
+		return false;
+	while (i-- > 0) {
+		if (!read_symbol(index, i, &at))
+			return false;
 		if (at.reach <= address)
 			break; /* nothing from here on comes so far */
 		if (at.end > address && (!found || is_better(&at, &best))) {
@@ -542,50 +565,66 @@ bool index_entry(struct index *index, uint64_t address, uint64_t *out)
 	struct scope scope = { 0 };
 	struct row row;
 
-	if (!find_row(index, address, &row))
+	if (!find_row(index, address, &row) || row.scope == 0)
 		return false;
 	scope.parent = row.scope;
-	while (scope.parent != 0)
-		if (!read_scope(index, scope.parent, &scope))
+	for (int i = 0; scope.parent != 0; i++)
+		if (i == INDEX_MAX_LEVELS ||
+		    !read_scope(index, scope.parent, &scope))
 			return false;
 	*out = scope.entry;
-	return row.scope != 0;
+	return true;
 }
 
 bool index_call(struct index *index, uint64_t return_pc, uint64_t *callee_out)
 {
-	uint64_t n = count_until(index, INDEX_CALLS, INDEX_CALL_SIZE,
-				 return_pc);
 	struct reader r;
+	uint64_t n, callee;
 
-	if (n == 0)
+	if (!count_until(index, INDEX_CALLS, INDEX_CALL_SIZE, return_pc, &n) ||
+	    n == 0)
 		return false;
 	r = table_item(index, INDEX_CALLS, n - 1, INDEX_CALL_SIZE);
 	if (reader_u64(&r) != return_pc)
 		return false;
-	*callee_out = reader_u64(&r);
-	return !r.bad;
+	callee = reader_u64(&r);
+	if (r.bad)
+		return false;
+	*callee_out = callee;
+	return true;
+}
+
+/* There may be tail calls, but what is known of them is damaged. */
+static size_t unknown_tail(struct index_tail *tails)
+{
+	tails[0] = (struct index_tail){ .is_end = true };
+	return 1;
 }
 
 size_t index_tails(struct index *index, uint64_t entry,
 		   struct index_tail *tails, size_t max)
 {
-	uint64_t i = count_until(index, INDEX_TAILS, INDEX_TAIL_SIZE, entry);
+	uint64_t i;
 	size_t n = 0;
 
+	if (max == 0)
+		return 0;
+	if (!count_until(index, INDEX_TAILS, INDEX_TAIL_SIZE, entry, &i))
+		return unknown_tail(tails);
 	while (i-- > 0 && n < max) {
 		struct reader r = table_item(index, INDEX_TAILS, i,
 					     INDEX_TAIL_SIZE);
-		uint64_t callee;
+		uint64_t caller = reader_u64(&r);
+		uint64_t return_pc = reader_u64(&r), callee = reader_u64(&r);
 
-		if (reader_u64(&r) != entry)
-			break;
-		tails[n].return_pc = reader_u64(&r);
-		callee = reader_u64(&r);
 		if (r.bad)
+			return unknown_tail(tails);
+		if (caller != entry)
 			break;
-		tails[n].callee = callee & ~TAIL_ENDS;
-		tails[n++].is_end = callee & TAIL_ENDS;
+		tails[n++] = (struct index_tail){
+			.return_pc = return_pc, .callee = callee & ~TAIL_ENDS,
+			.is_end = callee & TAIL_ENDS,
+		};
 	}
 	return n;
 }

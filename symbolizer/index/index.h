@@ -68,7 +68,7 @@ struct index_tail {
 };
 
 /* The tail calls of the function that begins at ENTRY, at most MAX; their
- * number. */
+ * number. Where the index is damaged, one of which nothing is known. */
 size_t index_tails(struct index *index, uint64_t entry,
 		   struct index_tail *tails, size_t max);
 

@@ -24,10 +24,12 @@ struct meanings {
 
 void tails_entry(struct tails *tails, uint64_t entry, bool tells_tails)
 {
-	struct tails_entry *more = array_grow(tails->entries, tails->nentries,
-					      &tails->entries_cap,
-					      sizeof(*more));
+	struct tails_entry *more;
 
+	if (entry == 0) /* as of callees that are not known */
+		return;
+	more = array_grow(tails->entries, tails->nentries,
+			  &tails->entries_cap, sizeof(*more));
 	if (!more) {
 		tails->bad = true;
 		return;
