@@ -48,6 +48,7 @@ UNWIND_SRCS = \
 	lib/unwind/image.c \
 	lib/unwind/memory.c \
 	lib/unwind/prologue_$(ARCH).c \
+	lib/unwind/shstk.c \
 	lib/unwind/step.c \
 	lib/unwind/table.c \
 	lib/unwind/unwind.c
@@ -272,6 +273,7 @@ UNIT_TESTS = \
 	report \
 	sandbox \
 	semantic \
+	shstk \
 	siginfo \
 	spool \
 	sym \

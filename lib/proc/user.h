@@ -9,4 +9,8 @@
 void user_registers(const uint64_t regs[USER_WORDS],
 		    struct registers *registers_out);
 
+/* The word of the set USER_SHADOW, a set and a note of its own, which only a
+ * thread with a shadow stack has. Behind user_registers(). */
+void user_shadow(uint64_t word, struct registers *registers);
+
 #endif

@@ -14,3 +14,9 @@ void user_registers(const uint64_t regs[USER_WORDS],
 		registers_out->value[i] = regs[i];
 	registers_out->valid = REG_BIT(USER_WORDS) - 1;
 }
+
+void user_shadow(uint64_t word, struct registers *registers)
+{
+	(void)word;
+	(void)registers;
+}
