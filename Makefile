@@ -48,6 +48,7 @@ UNWIND_SRCS = \
 	lib/unwind/image.c \
 	lib/unwind/memory.c \
 	lib/unwind/prologue_$(ARCH).c \
+	lib/unwind/shstk.c \
 	lib/unwind/step.c \
 	lib/unwind/table.c \
 	lib/unwind/unwind.c
@@ -282,6 +283,7 @@ UNIT_TESTS = \
 	report \
 	sandbox \
 	semantic \
+	shstk \
 	siginfo \
 	spool \
 	sym \
@@ -464,8 +466,12 @@ SHIM_AFTER_aarch64 = && $(CC:gcc=objcopy) \
 	--rename-section .data=.data.rel.ro,alloc,load,data,contents $@
 ZONE_FLAGS = $(SHIM_FLAGS) -fno-jump-tables -Wframe-larger-than=1024 \
 	-foptimize-sibling-calls
+# Where one library does not say that it gets on with shadow stacks the whole
+# program has none. It does: scripts/check-zone looks at what could be the
+# exception.
+SHIM_LDFLAGS_x86_64 = -Wl,-z,shstk
 SHIM_LDFLAGS = -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,initfirst \
-	-Wl,-z,noseparate-code -Wl,-z,defs \
+	-Wl,-z,noseparate-code -Wl,-z,defs $(SHIM_LDFLAGS_$(ARCH)) \
 	-Wl,--hash-style=both -Wl,-soname,libepitaph.so \
 	-Wl,--version-script=shim/exports.map
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined \

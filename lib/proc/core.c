@@ -54,6 +54,7 @@ struct loader {
 	size_t nnamed;
 	uint64_t vdso; /* its address, or 0 */
 	size_t nthreads_cap;
+	bool takes_thread; /* that the last notes were about */
 	struct error *err;
 };
 
@@ -90,7 +91,8 @@ static bool take_prstatus(struct loader *loader, struct reader *r)
 	struct report *report = loader->report;
 	struct thread *thread;
 
-	if (report->nthreads == MAX_THREADS)
+	loader->takes_thread = report->nthreads < MAX_THREADS;
+	if (!loader->takes_thread)
 		return true;
 	if (!grow_threads(loader))
 		return false;
@@ -202,6 +204,17 @@ static bool take_files(struct loader *loader, struct reader *r)
 	return true;
 }
 
+/* A thread's notes come behind its NT_PRSTATUS. */
+static void take_shadow(struct loader *loader, struct reader *r)
+{
+	struct report *report = loader->report;
+	uint64_t shadow = reader_u64(r);
+
+	if (!r->bad && loader->takes_thread)
+		user_shadow(shadow, &report->threads[report->nthreads - 1]
+					     .registers);
+}
+
 static bool take_note(struct loader *loader, uint32_t type, struct reader *r)
 {
 	switch (type) {
@@ -221,6 +234,11 @@ static bool take_note(struct loader *loader, uint32_t type, struct reader *r)
 	}
 }
 
+static bool is_name(const uint8_t *name, size_t len, const char *wanted)
+{
+	return len == strlen(wanted) + 1 && memcmp(name, wanted, len) == 0;
+}
+
 static size_t padding(const struct reader *r)
 {
 	return (4 - r->pos % 4) % 4;
@@ -238,7 +256,6 @@ static bool take_notes(struct loader *loader, uint64_t offset, uint64_t len)
 		uint32_t type = reader_u32(&r);
 		const uint8_t *name = reader_take(&r, name_len);
 		struct reader note;
-		bool is_core;
 
 		reader_skip(&r, padding(&r));
 		note = reader_at(&r, r.pos, note_len);
@@ -246,9 +263,11 @@ static bool take_notes(struct loader *loader, uint64_t offset, uint64_t len)
 		if (r.bad)
 			break;
 		reader_skip(&r, padding(&r));
-		is_core = name_len == 5 && memcmp(name, "CORE", 5) == 0;
-		if (is_core && !take_note(loader, type, &note))
+		if (is_name(name, name_len, "CORE") &&
+		    !take_note(loader, type, &note))
 			return false;
+		if (is_name(name, name_len, "LINUX") && type == USER_SHADOW)
+			take_shadow(loader, &note);
 	}
 	return true;
 }

@@ -134,14 +134,32 @@ static void set_name(pid_t pid, struct stopped_thread *thread,
 		read_name(pid, thread);
 }
 
-static void read_registers(struct stopped_thread *thread)
+/* Asked once, and not by PTRACE_GETREGSET: about a thread that has none Linux
+ * 6.6 to 6.12 then complain aloud, as a machine may be set to panic for. */
+static bool has_shadow_stack(pid_t pid)
 {
-	uint64_t regs[USER_WORDS];
+	char text[STATUS_LEN];
+	const char *at;
+
+	read_proc(text, sizeof(text), "/proc/%d/status", pid);
+	at = strstr(text, "\nx86_Thread_features:\t");
+	return at && memmem(at, strcspn(at + 1, "\n"), "shstk", 5);
+}
+
+static void read_registers(struct stopped_thread *thread, bool has_shadow)
+{
+	uint64_t regs[USER_WORDS], shadow;
 	struct iovec iov = { regs, sizeof(regs) };
 
-	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &iov) == 0 &&
-	    iov.iov_len == sizeof(regs))
-		user_registers(regs, &thread->registers);
+	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &iov) != 0 ||
+	    iov.iov_len != sizeof(regs))
+		return;
+	user_registers(regs, &thread->registers);
+	iov = (struct iovec){ &shadow, sizeof(shadow) };
+	if (has_shadow &&
+	    ptrace(PTRACE_GETREGSET, thread->tid, USER_SHADOW, &iov) == 0 &&
+	    iov.iov_len == sizeof(shadow))
+		user_shadow(shadow, &thread->registers);
 }
 
 static const struct stopped_thread *find_thread(const struct stopped *stopped,
@@ -229,12 +247,13 @@ static bool seize_new(struct stopped *stopped, size_t *found_out,
 
 /* What waitpid said of THREAD. A signal that was about to be delivered waits
  * until it is let go; a stop of the whole group is not ours to undo. */
-static void note_stop(struct stopped_thread *thread, int status)
+static void note_stop(struct stopped_thread *thread, int status,
+		      bool has_shadow)
 {
 	thread->stopped = true;
 	if (status >> 16 == 0)
 		thread->signal = WSTOPSIG(status);
-	read_registers(thread);
+	read_registers(thread, has_shadow);
 }
 
 /* Look once at every thread that has not stopped; how many are left. Threads
@@ -253,7 +272,7 @@ static size_t collect(struct stopped *stopped)
 		if (got < 0 || (got > 0 && !WIFSTOPPED(status)))
 			continue;
 		if (got > 0)
-			note_stop(thread, status);
+			note_stop(thread, status, stopped->has_shadow);
 		waiting += !thread->stopped && !thread->gave_up;
 		stopped->threads[kept++] = *thread;
 	}
@@ -319,6 +338,7 @@ bool stop_process(pid_t pid, int64_t deadline_ms, struct stopped *out,
 	if (!stopped.threads)
 		return fail(err, ERR_NO_MEMORY, "no memory for %d threads",
 			    MAX_THREADS);
+	stopped.has_shadow = has_shadow_stack(pid);
 	named = read_names(pid, &nnamed);
 	ok = stop_all(&stopped, clock_monotonic_us() + deadline_ms * 1000, err);
 	for (size_t i = 0; ok && i < stopped.nthreads; i++)

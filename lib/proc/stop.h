@@ -22,6 +22,7 @@ struct stopped_thread {
 
 struct stopped {
 	pid_t pid;
+	bool has_shadow; /* its threads have shadow stacks */
 	struct stopped_thread *threads;
 	size_t nthreads;
 	int64_t since_us; /* CLOCK_MONOTONIC when the first was stopped */

@@ -13,4 +13,8 @@ void user_registers(const uint64_t regs[USER_WORDS],
 void registers_user(const struct registers *registers,
 		    uint64_t regs_out[USER_WORDS]);
 
+/* The word of the set USER_SHADOW, a set and a note of its own, which only a
+ * thread with a shadow stack has. Behind user_registers(). */
+void user_shadow(uint64_t word, struct registers *registers);
+
 #endif

@@ -22,3 +22,9 @@ void registers_user(const struct registers *registers,
 		regs_out[i] = registers->valid >> i & 1 ? registers->value[i]
 							: 0;
 }
+
+void user_shadow(uint64_t word, struct registers *registers)
+{
+	(void)word;
+	(void)registers;
+}

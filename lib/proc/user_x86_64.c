@@ -4,8 +4,8 @@
 
 #include <sys/reg.h>
 
-/* orig_rax is none of ours. */
-static const uint8_t index_of[REG_COUNT] = {
+/* orig_rax is none of ours, and the shadow stack's pointer is not here. */
+static const uint8_t index_of[R_SSP] = {
 	[R_RAX] = RAX,         [R_RDX] = RDX,       [R_RCX] = RCX,
 	[R_RBX] = RBX,         [R_RSI] = RSI,       [R_RDI] = RDI,
 	[R_RBP] = RBP,         [R_RSP] = RSP,       [R_R8] = R8,
@@ -20,9 +20,16 @@ static const uint8_t index_of[REG_COUNT] = {
 void user_registers(const uint64_t regs[USER_WORDS],
 		    struct registers *registers_out)
 {
-	for (int i = 0; i < REG_COUNT; i++)
+	for (int i = 0; i < R_SSP; i++)
 		registers_out->value[i] = regs[index_of[i]];
-	registers_out->valid = REG_ALL;
+	registers_out->value[R_SSP] = 0;
+	registers_out->valid = REG_BIT(R_SSP) - 1;
+}
+
+void user_shadow(uint64_t word, struct registers *registers)
+{
+	registers->value[R_SSP] = word;
+	registers->valid |= REG_BIT(R_SSP);
 }
 
 void registers_user(const struct registers *registers,

@@ -16,7 +16,7 @@ bool context_decode(struct reader *r, struct thread *thread,
 		    struct error *err);
 
 /* The registers, as bits, that a decoder will take for valid: the context's
- * flags know only groups, and it has no place for FS_BASE and GS_BASE. */
+ * flags know only groups, and it has no place for FS_BASE, GS_BASE and SSP. */
 uint64_t context_valid(const struct thread *thread);
 
 #endif

@@ -47,6 +47,7 @@ static const char *const names[REG_COUNT] = {
 	[R_GS] = "gs",
 	[R_FS_BASE] = "fs_base",
 	[R_GS_BASE] = "gs_base",
+	[R_SSP] = "ssp",
 };
 
 /* In the order of the context. */

@@ -8,6 +8,7 @@ enum {
 	MACHINE_ELF = 183,     /* EM_AARCH64 */
 	MACHINE_MINIDUMP = 12, /* in the format's SystemInfo stream */
 	USER_WORDS = 34,       /* of struct user_pt_regs */
+	USER_SHADOW = 0,       /* of a guarded control stack nothing is read */
 };
 
 /* DWARF numbering, so that CFI needs no table ("DWARF for the Arm 64-bit

@@ -8,6 +8,7 @@ enum {
 	MACHINE_ELF = 62,     /* EM_X86_64 */
 	MACHINE_MINIDUMP = 9, /* in the format's SystemInfo stream */
 	USER_WORDS = 27,      /* of struct user_regs_struct */
+	USER_SHADOW = 0x204,  /* NT_X86_SHSTK: the shadow stack's pointer */
 };
 
 /* DWARF numbering, so that CFI needs no table; the rest after it. */
@@ -16,6 +17,7 @@ enum reg {
 	R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15,
 	R_RIP, R_EFLAGS, R_CS, R_SS, R_DS, R_ES, R_FS, R_GS,
 	R_FS_BASE, R_GS_BASE,
+	R_SSP, /* of the shadow stack */
 	REG_COUNT,
 	REG_CFI_COUNT = R_RIP + 1, /* those that CFI can recover */
 

@@ -25,6 +25,8 @@ enum {
 	MAX_SENTENCE = 512,
 };
 
+enum { CODE_CPERR = 10 }; /* SEGV_CPERR, since glibc 2.39 */
+
 /* The page fault's error code; Intel SDM volume 3, 4.7. */
 enum {
 	FAULT_WRITE = 1 << 1,
@@ -375,10 +377,25 @@ static const char *describe_protection(const struct fault *f)
 	return text;
 }
 
+/* By the processor, which holds returns against the shadow stack. The address
+ * that comes with it is zero. */
+static const char *describe_control(const struct fault *f)
+{
+	struct instruction code;
+
+	if (find_instruction(f, &code) && code.kind == INSTRUCTION_JUMP &&
+	    code.has_address && code.address == f->sp)
+		return say(f->report, "return to an address that is not the "
+				      "shadow stack's");
+	return say(f->report, "control protection fault");
+}
+
 static const char *describe_segv(const struct fault *f)
 {
 	if (!f->report->has_address)
 		return describe_protection(f);
+	if (f->report->code == CODE_CPERR)
+		return describe_control(f);
 	if (f->report->code == SEGV_PKUERR)
 		return say(f->report,
 			   "%s memory refused by its protection key at "

@@ -221,6 +221,7 @@ uint64_t frame_place(const struct frame *frame)
 
 static const char *const trust_names[TRUST_COUNT] = {
 	[TRUST_CONTEXT] = "context",
+	[TRUST_SHSTK] = "shstk",
 	[TRUST_LEAF] = "leaf",
 	[TRUST_CFI] = "cfi",
 	[TRUST_CFI_DEBUG] = "cfi_debug",

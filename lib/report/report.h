@@ -47,9 +47,9 @@ const char *register_name(enum reg reg);
 
 /* Why a frame is believed, best first. The names are contract.md's. */
 enum trust {
-	TRUST_CONTEXT, TRUST_LEAF, TRUST_CFI, TRUST_CFI_DEBUG, TRUST_SIGFRAME,
-	TRUST_PLT, TRUST_PROLOGUE, TRUST_FRAME_POINTER, TRUST_CFI_SCAN,
-	TRUST_SCAN,
+	TRUST_CONTEXT, TRUST_SHSTK, TRUST_LEAF, TRUST_CFI, TRUST_CFI_DEBUG,
+	TRUST_SIGFRAME, TRUST_PLT, TRUST_PROLOGUE, TRUST_FRAME_POINTER,
+	TRUST_CFI_SCAN, TRUST_SCAN,
 	TRUST_COUNT,
 };
 
@@ -66,8 +66,9 @@ struct frame {
 	                  * may be in an unloaded one, report_frame_module() */
 	enum trust trust;
 	bool corrupt_ra; /* where its table says that its return address is
-	                  * lies what is no code: it was written over, and
-	                  * what follows are guesses */
+	                  * lies what is no code, or not what the shadow
+	                  * stack has: it was written over. What follows
+	                  * are guesses, unless they are TRUST_SHSTK */
 };
 
 /* True where FRAME's pc is the instruction itself; otherwise it is a return

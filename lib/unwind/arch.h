@@ -32,6 +32,14 @@ bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
  * the code does not say. */
 uint64_t arch_call_target(struct unwind *unwind, uint64_t address);
 
+/* Where the shadow stack of a thread with REGS has its next return address; 0:
+ * there is none, or none that is known. */
+uint64_t arch_shadow(const struct registers *regs);
+
+/* Where the shadow stack was that a signal has interrupted, by WORD, which the
+ * kernel then pushed; 0 where WORD is none of these. */
+uint64_t arch_shadow_token(uint64_t word);
+
 /* May a function change REG only if it gives it back? */
 bool arch_is_preserved(enum reg reg);
 

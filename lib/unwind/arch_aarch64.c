@@ -182,6 +182,19 @@ uint64_t arch_call_target(struct unwind *unwind, uint64_t address)
 	return 0;
 }
 
+/* Of a guarded control stack nothing is read yet. */
+uint64_t arch_shadow(const struct registers *regs)
+{
+	(void)regs;
+	return 0;
+}
+
+uint64_t arch_shadow_token(uint64_t word)
+{
+	(void)word;
+	return 0;
+}
+
 bool arch_is_preserved(enum reg reg)
 {
 	(void)reg;

@@ -14,6 +14,9 @@ enum {
 	MAX_STUBS = 3, /* of a linkage table, and jumps from name to name */
 };
 
+/* Linux' SHSTK_DATA_BIT. */
+#define SIGNAL_TOKEN (UINT64_C(1) << 63)
+
 /* libdw 0.188's idea of what an x86-64 function preserves has rax where rbx
  * should be. */
 const uint8_t arch_cfi_defaults[] = {
@@ -69,6 +72,20 @@ bool arch_ends_with_call(const struct unwind *unwind, const uint8_t *bytes,
 			return true;
 	}
 	return false;
+}
+
+uint64_t arch_shadow(const struct registers *regs)
+{
+	uint64_t shadow = regs->value[R_SSP];
+
+	return regs->valid >> R_SSP & 1 && shadow % 8 == 0 ? shadow : 0;
+}
+
+uint64_t arch_shadow_token(uint64_t word)
+{
+	uint64_t shadow = word & ~SIGNAL_TOKEN;
+
+	return word & SIGNAL_TOKEN && shadow % 8 == 0 ? shadow : 0;
 }
 
 bool arch_is_preserved(enum reg reg)

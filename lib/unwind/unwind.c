@@ -1,8 +1,9 @@
 /* The walk over a thread: steps until the end, both ends of a deep stack kept,
  * bounded in frames and time. Runs in the helper, the command line and the
  * symbolizer. Trusts nothing that comes out of the dead process. */
-#include "walk.h"
+#include "arch.h"
 #include "../report/clock.h"
+#include "shstk.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -149,8 +150,11 @@ static const char *walk(struct unwind *unwind, struct cursor *cursor,
 			return "too many frames";
 		if (store->n % 64 == 1 && now_ms(unwind) >= deadline_ms)
 			return "out of time";
-		result = walk_step(unwind, cursor, &cfa, &why);
+		result = shstk_step(unwind, cursor, &cfa, &why);
 		store_complete(store, cfa, cursor->corrupt_ra);
+		if (cursor->missed == WALK_MAX_MISSED &&
+		    shstk_is_foreign(cursor))
+			return NULL;
 		if (result == STEP_END)
 			return NULL;
 		if (result == STEP_LOST)
@@ -158,14 +162,32 @@ static const char *walk(struct unwind *unwind, struct cursor *cursor,
 	}
 }
 
+/* From the thread's registers on, with its shadow stack, or without where that
+ * turns out to be another's. */
+static const char *walk_thread(struct unwind *unwind,
+			      const struct registers *registers,
+			      struct store *store, int64_t deadline_ms)
+{
+	struct cursor start = {
+		.regs = *registers, .trust = TRUST_CONTEXT, .exact = true,
+		.module = walk_module(unwind, registers->value[R_PC]),
+	};
+	struct cursor cursor = start;
+	const char *why;
+
+	cursor.shadow = arch_shadow(registers);
+	why = walk(unwind, &cursor, store, deadline_ms);
+	if (!shstk_is_foreign(&cursor))
+		return why;
+	store->n = 0;
+	return walk(unwind, &start, store, deadline_ms);
+}
+
 void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		   struct frame *frames, size_t max,
 		   struct unwind_result *result_out)
 {
 	struct store store = { .frames = frames, .max = max, .head = max / 2 };
-	struct cursor cursor = {
-		.regs = *registers, .trust = TRUST_CONTEXT, .exact = true,
-	};
 	const uint64_t needed = REG_BIT(R_PC) | REG_BIT(R_SP);
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;
@@ -176,9 +198,8 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		result_out->truncated = "no registers";
 		return;
 	}
-	cursor.module = walk_module(unwind, registers->value[R_PC]);
-	result_out->truncated = walk(unwind, &cursor, &store,
-				     began_ms + may_ms);
+	result_out->truncated = walk_thread(unwind, registers, &store,
+					    began_ms + may_ms);
 	unwind->left_ms -= now_ms(unwind) - began_ms;
 	result_out->nframes = store_finish(&store);
 	result_out->depth = store.n;

@@ -64,7 +64,9 @@ struct unwind_result {
 
 /* Walk one thread from REGISTERS into FRAMES (room for MAX). Frame 0 is the
  * registers themselves, with TRUST_CONTEXT. `module` is the index into
- * MODULES. Bounded in time and memory on any input. */
+ * MODULES. Where the shadow stack's pointer is among REGISTERS, and the memory
+ * reader has what it points to, that decides about return addresses. Bounded in
+ * time and memory on any input. */
 void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		   struct frame *frames, size_t max,
 		   struct unwind_result *result_out);

@@ -15,6 +15,7 @@ enum {
 	WALK_LOWEST_PC = 4096,    /* below it lies no code: an end marker */
 	SCAN_WORDS = 40,          /* as Breakpad and rust-minidump */
 	SCAN_WORDS_CONTEXT = 160,
+	WALK_MAX_MISSED = 8,      /* then a shadow stack is another's */
 	WALK_PROLOGUES_BITS = 6,
 };
 
@@ -46,13 +47,18 @@ struct unwind {
 
 /* One frame, as far as it is known. */
 struct cursor {
-	struct registers regs; /* the REG_CFI_COUNT first */
+	struct registers regs; /* the REG_CFI_COUNT first; where the shadow
+	                        * stack alone has led here, R_SP is not valid,
+	                        * and no further than the true one */
 	enum trust trust;
 	bool exact;            /* pc is the instruction itself */
 	int32_t module;        /* -1: none */
-	uint64_t cfa;          /* found while looking for the caller; or 0 */
 	bool corrupt_ra;       /* the frame that was left: see report.h */
 	unsigned backward, guesses;
+	uint64_t shadow;       /* where the shadow stack has what comes next;
+	                        * 0: nothing more is known of one */
+	unsigned agreed, missed; /* its words that were found on the stack, and
+	                          * those that were not */
 };
 
 enum step_result {
@@ -61,8 +67,8 @@ enum step_result {
 	STEP_LOST,  /* there should be a caller, and *why_out says why not */
 };
 
-/* Go from the frame in CURSOR to its caller; cursor->cfa becomes the CFA of
- * the frame that is left, also where there is no caller. */
+/* Go from the frame in CURSOR to its caller. *CFA_OUT is the CFA of the frame
+ * that is left, also where there is no caller, or 0. */
 enum step_result walk_step(struct unwind *unwind, struct cursor *cursor,
 			   uint64_t *cfa_out, const char **why_out);
 

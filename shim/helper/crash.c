@@ -27,6 +27,8 @@ enum {
 	MAX_TEXT = 16 << 20,   /* of maps, cmdline, auxv each */
 	UNWIND_MS = 300,       /* for the threads that did not crash */
 	CODE_WINDOW = 256,     /* bytes of code kept around the pc */
+	CRASHED_SHADOW = 4096, /* bytes of shadow stack kept: 512 calls, */
+	OTHER_SHADOW = 1024,   /* and of others 128 */
 	CRASHED_RANGES = 2,    /* base of the stack, code */
 };
 
@@ -287,6 +289,23 @@ static void keep_code(struct crash *crash, struct report *report,
 				: 0;
 }
 
+/* Its return addresses are what the stack's are held against, by who unwinds
+ * again from the report, too. */
+static void keep_shadow(struct crash *crash, struct report *report,
+			const struct thread *thread, uint64_t wanted)
+{
+	struct memory_range *shadow = &report->memory[report->nmemory];
+
+	if (!(thread->registers.valid & REG_BIT(R_SSP)) ||
+	    crash->record->settings.stack_bytes == 0)
+		return;
+	shadow->address = thread->registers.value[R_SSP];
+	shadow->len = wanted;
+	shadow->bytes = read_range(crash, report, shadow->address,
+				   &shadow->len);
+	report->nmemory += shadow->len > 0;
+}
+
 static uint64_t wanted_stack(const struct crash *crash, uint64_t fallback)
 {
 	int64_t bytes = crash->record->settings.stack_bytes;
@@ -326,9 +345,11 @@ static void take_crashed(struct crash *crash, struct report *report,
 	thread->has_registers = true;
 	registers_from_gregs(record->gregs, record->tcb,
 			     &thread->registers);
+	registers_add_shadow(crash, record->shadow, true, &thread->registers);
 	if (!record->settings.sanitize)
 		take_xstate(crash, report, thread);
 	keep_stack(crash, report, thread, wanted_stack(crash, CRASHED_STACK));
+	keep_shadow(crash, report, thread, CRASHED_SHADOW);
 	keep_code(crash, report, thread);
 }
 
@@ -344,6 +365,8 @@ static void take_other(struct crash *crash, struct report *report,
 		report->complete = false;
 	if (from->state == THREAD_STOPPED) {
 		user_registers(from->regs, &thread->registers);
+		registers_add_shadow(crash, from->regs[USER_WORDS],
+				     !from->traced, &thread->registers);
 	} else if (from->state == THREAD_PLACED) {
 		registers_from_place(from->regs, &thread->registers);
 		thread->truncated = "not stopped: in a system call that "
@@ -355,9 +378,10 @@ static void take_other(struct crash *crash, struct report *report,
 		return;
 	}
 	thread->has_registers = true;
-	if (report->nthreads <= crash->record->settings.threads)
-		keep_stack(crash, report, thread,
-			   wanted_stack(crash, OTHER_STACK));
+	if (report->nthreads > crash->record->settings.threads)
+		return;
+	keep_stack(crash, report, thread, wanted_stack(crash, OTHER_STACK));
+	keep_shadow(crash, report, thread, OTHER_SHADOW);
 }
 
 static bool take_threads(struct crash *crash, struct report *report,
@@ -367,7 +391,8 @@ static bool take_threads(struct crash *crash, struct report *report,
 
 	report->threads = report_alloc(report, (record->nthreads + 1) *
 					       sizeof(struct thread));
-	report->memory = report_alloc(report, CRASHED_RANGES *
+	report->memory = report_alloc(report, (CRASHED_RANGES + 1 +
+					       record->nthreads) *
 					      sizeof(struct memory_range));
 	if (!report->threads || !report->memory)
 		return fail(err, ERR_NO_MEMORY, "threads: out of memory");

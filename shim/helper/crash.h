@@ -94,6 +94,11 @@ void registers_from_gregs(const uint64_t gregs[RECORD_GREGS],
 /* The same of a thread of whose registers pc and sp alone are known. */
 void registers_from_place(const uint64_t regs[USER_WORDS],
 			  struct registers *out);
+/* The shadow stack's pointer, SHADOW (0: there is none), to REGISTERS. Where it
+ * is that of a handler of ours, IN_HANDLER, what the handler has interrupted
+ * was at the next signal's token. */
+void registers_add_shadow(struct crash *crash, uint64_t shadow,
+			  bool in_handler, struct registers *registers);
 /* Bytes of the extended state whose first are HEAD; 0: not one. */
 size_t xstate_size(const uint8_t head[512]);
 /* The page-fault error code in GREGS; false where it was no page fault. */

@@ -9,7 +9,10 @@ enum {
 	FXSAVE_BYTES = 512,
 	SOFTWARE_AT = 464, /* struct _fpx_sw_bytes in the FXSAVE area */
 	SOFTWARE_MAGIC = 0x46505853,
+	HANDLER_CALLS = 256, /* where a program's own gives up by exit() */
 };
+
+#define SIGNAL_TOKEN (UINT64_C(1) << 63)
 
 #define ALL_GENERAL (REG_BIT(REG_CFI_COUNT) - 1)
 
@@ -59,6 +62,29 @@ void registers_from_place(const uint64_t regs[USER_WORDS],
 	*out = (struct registers){ .valid = 0 };
 	set(out, R_RIP, regs[RIP]);
 	set(out, R_RSP, regs[RSP]);
+}
+
+/* The kernel has pushed where it was, marked by bit 63 (SHSTK_DATA_BIT), then
+ * the restorer's address, and the handler has called since. */
+static uint64_t interrupted_shadow(struct crash *crash, uint64_t shadow)
+{
+	uint64_t words[HANDLER_CALLS];
+	size_t n = crash_read(crash, shadow, words, sizeof(words)) / 8;
+
+	for (size_t i = 0; i < n; i++) {
+		if (words[i] & SIGNAL_TOKEN)
+			return words[i] & ~SIGNAL_TOKEN;
+	}
+	return 0;
+}
+
+void registers_add_shadow(struct crash *crash, uint64_t shadow,
+			  bool in_handler, struct registers *registers)
+{
+	if (shadow && in_handler)
+		shadow = interrupted_shadow(crash, shadow);
+	if (shadow)
+		set(registers, R_SSP, shadow);
 }
 
 size_t xstate_size(const uint8_t head[512])

@@ -18,6 +18,9 @@ enum {
 	USER_FS_BASE = 21,
 	USER_FS = 25,
 	USER_GS = 26,
+	USER_WORDS = 27,
+	USER_SSP = USER_WORDS,
+	SHADOW_SET = 0x204, /* NT_X86_SHSTK */
 };
 
 /* Index in gregset_t of the first sixteen of struct user_regs_struct: r15,
@@ -164,6 +167,7 @@ void context_to_user(const ucontext_t *context,
 	regs_out[USER_GS] = segments >> 16 & 0xffff;
 	sys2(arch_prctl, 0x1003 /* ARCH_GET_FS */, &regs_out[USER_FS_BASE]);
 	sys2(arch_prctl, 0x1004 /* ARCH_GET_GS */, &regs_out[USER_FS_BASE + 1]);
+	regs_out[USER_SSP] = shadow_pointer();
 }
 
 void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[RECORD_USER])
@@ -176,8 +180,13 @@ void place_to_user(uint64_t pc, uint64_t sp, uint64_t regs_out[RECORD_USER])
 
 long read_user(int32_t tid, uint64_t regs_out[RECORD_USER])
 {
-	struct { void *base; size_t len; } regs = { regs_out, RECORD_USER * 8 };
+	struct { void *base; size_t len; } regs = { regs_out, USER_WORDS * 8 };
+	struct { void *base; size_t len; } shadow = { regs_out + USER_SSP, 8 };
 
+	/* Where the crashing thread has none, no other has. */
+	regs_out[USER_SSP] = 0;
+	if (zone.record.shadow)
+		sys4(ptrace, PTRACE_GETREGSET, tid, SHADOW_SET, &shadow);
 	return sys4(ptrace, PTRACE_GETREGSET, tid, NT_PRSTATUS, &regs);
 }
 
@@ -189,6 +198,11 @@ uint64_t user_sp(const uint64_t regs[RECORD_USER])
 uint64_t user_tcb(const uint64_t regs[RECORD_USER])
 {
 	return regs[USER_FS_BASE];
+}
+
+uint64_t user_shadow(const uint64_t regs[RECORD_USER])
+{
+	return regs[USER_SSP];
 }
 
 void fail_call(ucontext_t *context)
@@ -209,6 +223,15 @@ uint64_t current_sp(void)
 
 	__asm__ volatile("mov %%rsp, %0" : "=r"(sp));
 	return sp;
+}
+
+/* Without shadow stacks the instruction does nothing. */
+uint64_t shadow_pointer(void)
+{
+	uint64_t shadow = 0;
+
+	__asm__ volatile("rdsspq %0" : "+r"(shadow));
+	return shadow;
 }
 
 /* crash_on_stack() is called by its name, so that this is no indirect call. */

@@ -122,6 +122,7 @@ void remember_fault(int sig, const siginfo_t *si, const ucontext_t *context,
 			   SA_NODEFER);
 	fault->signal = sig;
 	fault->context = (uint64_t)(uintptr_t)context;
+	fault->shadow = shadow_pointer();
 	zone_copy(fault->siginfo, si, sizeof(fault->siginfo));
 	context_gregs(context, fault->gregs);
 }
@@ -203,6 +204,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 	record->late = 0;
 	zone_copy(record->siginfo, si, sizeof(record->siginfo));
 	save_registers(context);
+	record->shadow = shadow_pointer();
 	record->tcb = THREAD_POINTER_CALLS && zone.filtered ? 0 :
 							      thread_pointer();
 	record->first_fault = 0;
@@ -213,6 +215,7 @@ void describe_crash(int sig, const siginfo_t *si, const ucontext_t *context,
 		zone_copy(record->siginfo, fault->siginfo,
 			  sizeof(record->siginfo));
 		zone_copy(record->gregs, fault->gregs, sizeof(record->gregs));
+		record->shadow = fault->shadow;
 	}
 }
 

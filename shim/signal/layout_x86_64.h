@@ -8,7 +8,8 @@
 enum {
 	ZONE_PAGE = 4096,
 	RECORD_GREGS = 23, /* gregset_t */
-	RECORD_USER = 27,  /* struct user_regs_struct */
+	RECORD_USER = 28,  /* struct user_regs_struct, and the shadow stack's
+	                    * pointer; 0: there is none */
 	RED_ZONE = 128,    /* below sp, the callee may use it */
 	GREGS_AT = 40,     /* offsetof(ucontext_t, uc_mcontext.gregs) */
 	THREAD_POINTER_CALLS = 1, /* to know one's own, a system call */

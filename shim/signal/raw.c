@@ -13,6 +13,8 @@ enum {
 	WINDOW_CRASHED = 49152, /* bytes from sp, of the crashing thread, */
 	WINDOW_BASE = 16384,    /* at the base of the main thread's stack, */
 	WINDOW_OTHER = 16384,   /* and from sp of the others: contract.md */
+	WINDOW_SHADOW = 4096,   /* of the crashing thread's shadow stack, */
+	WINDOW_SHADOW_OTHER = 1024, /* and of the others' */
 	CODE_BYTES = 256,       /* around the pc */
 	ARGUMENTS_MAX = 1 << 20, /* of pointers to them */
 	MODULE_HEAD = 4096,     /* ELF headers and, nearly always, build-id */
@@ -131,6 +133,22 @@ static long put_window(long fd, uint64_t sp, uint64_t tcb, size_t len)
 	return put_piece(fd, RAW_MEMORY, from, len);
 }
 
+static long put_shadow(long fd, uint64_t shadow, size_t len)
+{
+	if (!shadow || !wanted(len))
+		return 0;
+	return put_piece(fd, RAW_MEMORY, shadow, len);
+}
+
+static long put_other(long fd, const uint64_t regs[RECORD_USER])
+{
+	long n = put_window(fd, user_sp(regs), user_tcb(regs),
+			    wanted(WINDOW_OTHER));
+
+	return n == 0 ? put_shadow(fd, user_shadow(regs),
+				   WINDOW_SHADOW_OTHER) : n;
+}
+
 static long put_memory(long fd)
 {
 	const struct crash_record *record = &zone.record;
@@ -149,6 +167,8 @@ static long put_memory(long fd)
 	 * us. */
 	if (n == 0 && argc && record->auxv - argc < ARGUMENTS_MAX)
 		n = put_piece(fd, RAW_MEMORY, argc, record->auxv - argc);
+	if (n == 0)
+		n = put_shadow(fd, record->shadow, WINDOW_SHADOW);
 	if (n == 0 && record->xstate_at)
 		n = put_piece(fd, RAW_MEMORY, record->xstate_at,
 			      xstate_len(record->xstate_at));
@@ -160,9 +180,7 @@ static long put_memory(long fd)
 
 		if (thread->state == THREAD_STOPPED &&
 		    i < record->settings.threads)
-			n = put_window(fd, user_sp(thread->regs),
-				       user_tcb(thread->regs),
-				       wanted(WINDOW_OTHER));
+			n = put_other(fd, thread->regs);
 	}
 	return n;
 }

@@ -13,7 +13,7 @@
 #define RECORD_MAGIC 0x3144524350455045ull /* "EPEPCRD1" */
 
 enum {
-	RECORD_VERSION = 4,
+	RECORD_VERSION = 5,
 	RECORD_THREADS = 4096, /* as MAX_THREADS of a report */
 	RECORD_XSTATE = 16384, /* 11,008 with AMX */
 	RECORD_REASON = 64,
@@ -54,7 +54,9 @@ struct crash_thread {
 	int32_t tid;
 	uint32_t state;
 	char name[16];
-	uint64_t regs[RECORD_USER]; /* as ptrace has them */
+	/* As ptrace has them; the shadow stack's pointer, where it was not
+	 * traced, as the record has its own. */
+	uint64_t regs[RECORD_USER];
 	uint32_t traced; /* 1: the witness has it to reap */
 	uint32_t reaped; /* 1: it is gone, as far as the witness knows */
 };
@@ -97,6 +99,8 @@ struct crash_record {
 	char name[16];        /* of the crashing thread */
 	uint64_t gregs[RECORD_GREGS];
 	uint64_t tcb; /* of the crashing thread: where its thread pointer is */
+	uint64_t shadow; /* and where our handler's shadow stack was: a signal's
+	                  * token is next above that; 0: it has none */
 	uint64_t xstate_at; /* in the signal frame, which outlives the process
 	                     * as all its memory does; 0: none */
 	char tier_reason[RECORD_REASON];

@@ -75,6 +75,7 @@ struct first_fault {
 	bool blocked;      /* while its handler runs, */
 	bool opened;       /* unless that has unblocked it */
 	uint64_t context;  /* address of the live ucontext */
+	uint64_t shadow;   /* where our handler's shadow stack was, or 0 */
 	uint8_t siginfo[128];
 	uint64_t gregs[RECORD_GREGS];
 };
@@ -438,6 +439,10 @@ long read_user(int32_t tid, uint64_t regs_out[RECORD_USER]);
 uint64_t user_sp(const uint64_t regs[RECORD_USER]);
 /* The thread pointer. */
 uint64_t user_tcb(const uint64_t regs[RECORD_USER]);
+/* The shadow stack's pointer; 0: it has none. */
+uint64_t user_shadow(const uint64_t regs[RECORD_USER]);
+/* That of the calling thread. */
+uint64_t shadow_pointer(void);
 /* Make the system call that was trapped at CONTEXT one that failed. */
 void fail_call(ucontext_t *context);
 /* Make CONTEXT return to where FROM would. */

@@ -27,9 +27,10 @@ def oracle():
     return module
 
 
-def judged(programs):
-    """What the oracle counted in PROGRAMS, promises held."""
-    total, broken = oracle().judge_all(programs)
+def judged(programs, shadow=False):
+    """What the oracle counted in PROGRAMS, promises held. With SHADOW the
+    unwinder has a shadow stack."""
+    total, broken = oracle().judge_all(programs, shadow=shadow)
     for kind, stacks in total.items():
         print(kind, stacks.line())
     assert not broken, "\n".join(broken)
@@ -58,6 +59,16 @@ def test_wrong_tables():
     """Where CFI is wrong, no level but those that read it is misled"""
     total = judged(WRONG)
     assert total["wrong"].stacks > 10_000
+
+
+@lib.deadline(300)
+def test_shadow_stack():
+    """With a shadow stack every pc is true, whatever the tables say"""
+    total = judged(WRONG + ["calls.gcc.O0.nocfi", "calls.gcc.O2.nocfi",
+                            "thrown.gcc.O2"], shadow=True)
+    for kind, stacks in total.items():
+        assert stacks.pcs == stacks.stacks > 1000, kind
+    assert total["none"].exact > 0.98 * total["none"].stacks
 
 
 def wrong_places(program):

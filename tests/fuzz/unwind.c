@@ -1,5 +1,7 @@
 /* libFuzzer's way into the unwinder: two lengths, ELF headers, unwind tables
- * and a stack, in a world whose code has calls and a signal trampoline. */
+ * and a stack, in a world whose code has calls and a signal trampoline. With
+ * the highest bit of the first length the stack's upper half is the shadow
+ * stack. */
 #include "../unit/world.h"
 #include "fuzz.h"
 
@@ -35,10 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct registers regs;
 	struct walk walk;
 	size_t headers, tables;
+	bool has_shadow;
 
 	if (size < FUZZ_HEAD)
 		return 0;
 	headers = data[0] + 256u * (data[1] & 3);
+	has_shadow = data[1] & 0x80;
 	tables = data[2] + 256u * (data[3] & 15);
 	data += FUZZ_HEAD;
 	size -= FUZZ_HEAD;
@@ -50,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&data, &size, w.stack, size, sizeof(w.stack));
 	regs = world_registers(function_at(3, 3), 64);
 	regs.value[R_RBP] = stack_at(640);
+	regs.value[R_SSP] = has_shadow ? stack_at(WORLD_STACK_LEN / 2) : 0;
 	world_walk(&w, &regs, &walk);
 	if (walk.result.nframes < 1 || walk.result.nframes > 64)
 		abort();

@@ -43,6 +43,19 @@ static size_t prefix_len(const struct truth *truth, size_t n,
 	return nframes < n ? nframes : n;
 }
 
+/* Are all pcs the true ones, wherever we think that their frames are? */
+static bool has_all_pcs(const struct truth *truth, size_t n,
+			const struct frame *frames, size_t nframes)
+{
+	if (nframes != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (frames[i].pc != truth[i].pc ||
+		    (frame_is_exact(&frames[i]) && !truth[i].exact))
+			return false;
+	return true;
+}
+
 /* Is there a frame of PC on the true stack, called from a frame with CFA? */
 static bool is_true(const struct truth *truth, size_t n,
 		    const struct frame *frame, uint64_t cfa)
@@ -149,6 +162,7 @@ void judge_stack(struct judge *judge, const struct truth *truth, size_t n,
 	tally = &judge->tallies[class];
 	tally->stacks++;
 	tally->exact += exact;
+	tally->pcs += has_all_pcs(truth, n, frames, nframes);
 	tally->frames += n;
 	tally->prefix += prefix;
 	count_frames(judge, tally, truth, n, prefix, frames, nframes);

@@ -1,14 +1,15 @@
 /* Steps through a program, knows its stack by following calls and returns, and
  * holds our unwinder against it at each instruction:
  *
- *     oracle [-f] [-s MISTAKES] PROGRAM [ARG...]
+ *     oracle [-cf] [-s MISTAKES] PROGRAM [ARG...]
  *
  * From the program's own entry on; with -f, from the first instruction of its
- * interpreter. Prints, tab-separated, how the program ended, then for right,
- * wrong and no CFI: stacks, exact ones, true frames, frames in exact prefixes;
- * and for each level of trust: frames, untrue ones, and of these those behind
- * another mistake, by wrong CFI, and behind a jump that was no call. -s shows
- * as many mistakes. */
+ * interpreter. With -c the unwinder has the shadow stack that a processor
+ * would have kept. Prints, tab-separated, how the program ended, then for
+ * right, wrong and no CFI: stacks, exact ones, those whose pcs are all true,
+ * true frames, frames in exact prefixes; and for each level of trust: frames,
+ * untrue ones, and of these those behind another mistake, by wrong CFI, and
+ * behind a jump that was no call. -s shows as many mistakes. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,10 +91,12 @@ static void judge_here(struct run *run)
 	static struct frame frames[MAX_FRAMES];
 	size_t n = shadow_frames(&run->shadow, run->regs.rip, run->jumped,
 				 truth);
-	size_t ours = target_unwind(&run->target, &run->regs, frames,
-				    MAX_FRAMES);
-	size_t shown = run->judge.shown;
+	size_t shown = run->judge.shown, ours;
 
+	if (run->target.has_shadow)
+		run->target.nshadow = shadow_words(&run->shadow,
+						   run->target.shadow);
+	ours = target_unwind(&run->target, &run->regs, frames, MAX_FRAMES);
 	judge_stack(&run->judge, truth, n, frames, ours);
 	if (run->judge.shown > shown)
 		fprintf(stderr, "  pc %llx sp %llx\n", run->regs.rip,
@@ -205,9 +208,9 @@ static void start(struct run *run, char **argv)
 
 static void print_tally(const char *name, const struct tally *tally)
 {
-	printf("%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n",
-	       name, tally->stacks, tally->exact, tally->frames,
-	       tally->prefix);
+	printf("%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%"
+	       PRIu64 "\n", name, tally->stacks, tally->exact, tally->pcs,
+	       tally->frames, tally->prefix);
 	for (int i = 0; i < TRUST_COUNT; i++) {
 		const struct level *level = &tally->levels[i];
 
@@ -227,8 +230,10 @@ int main(int argc, char **argv)
 	int option;
 
 	run.judge.target = &run.target;
-	while ((option = getopt(argc, argv, "+fs:")) != -1) {
-		if (option == 'f')
+	while ((option = getopt(argc, argv, "+cfs:")) != -1) {
+		if (option == 'c')
+			run.target.has_shadow = true;
+		else if (option == 'f')
 			is_full = true;
 		else if (option == 's')
 			run.judge.show = strtoul(optarg, NULL, 10);

@@ -9,7 +9,12 @@
 #include "../../lib/proc/maps.h"
 #include "../../lib/unwind/unwind.h"
 
+enum { MAX_DEPTH = 1000 };
+
 /* target.c: the program, stopped */
+
+/* Where nothing is mapped: the shadow stack that we make up ends here. */
+#define SHADOW_END UINT64_C(0x600000000000)
 
 struct target {
 	pid_t pid;
@@ -20,6 +25,11 @@ struct target {
 	struct files files;
 	struct report report;
 	struct unwind *unwind;
+	/* What a processor with shadow stacks would have on the program's, the
+	 * innermost first; it ends at SHADOW_END. */
+	bool has_shadow;
+	uint64_t shadow[MAX_DEPTH];
+	size_t nshadow;
 };
 
 /* Look at the program's maps anew. */
@@ -39,8 +49,6 @@ size_t target_unwind(struct target *target,
 _Noreturn void give_up(const char *what);
 
 /* shadow.c: the truth */
-
-enum { MAX_DEPTH = 1000 };
 
 enum entry_kind {
 	ENTRY_RETURN,      /* a return address, at AT */
@@ -72,6 +80,10 @@ void shadow_step(struct shadow *shadow, struct target *target,
 bool shadow_signal(struct shadow *shadow, struct target *target,
 		   const struct user_regs_struct *before,
 		   const struct user_regs_struct *after, bool jumped);
+
+/* What a processor would have on the shadow stack, the innermost first: how
+ * many words. WORDS has room for MAX_DEPTH. */
+size_t shadow_words(const struct shadow *shadow, uint64_t *words);
 
 /* A frame as it is in truth. */
 struct truth {
@@ -118,6 +130,7 @@ struct level {
 
 struct tally {
 	uint64_t stacks, exact;
+	uint64_t pcs; /* stacks of which at least the pcs are all true */
 	uint64_t frames, prefix; /* true ones, and those before a wrong one */
 	struct level levels[TRUST_COUNT];
 };

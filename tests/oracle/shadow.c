@@ -10,6 +10,8 @@
 /* Of ucontext_t, which stands above the trampoline's address: RSP and RIP. */
 enum { CONTEXT_RSP = 40 + 8 * 15, CONTEXT_RIP = 40 + 8 * 16 };
 
+#define SIGNAL_TOKEN (UINT64_C(1) << 63) /* Linux' SHSTK_DATA_BIT */
+
 static void push(struct shadow *shadow, struct entry entry)
 {
 	if (shadow->n == MAX_DEPTH)
@@ -53,6 +55,20 @@ bool shadow_signal(struct shadow *shadow, struct target *target,
 	push(shadow, (struct entry){ ENTRY_INTERRUPTED, context, pc, jumped });
 	push_return(shadow, target, after->rsp);
 	return true;
+}
+
+/* The kernel pushes where the shadow stack was, which is just above, before the
+ * address that the handler returns to. */
+size_t shadow_words(const struct shadow *shadow, uint64_t *words)
+{
+	for (size_t i = 0; i < shadow->n; i++) {
+		const struct entry *entry = &shadow->entries[i];
+
+		words[shadow->n - 1 - i] =
+			entry->kind == ENTRY_RETURN ? entry->pc :
+			SIGNAL_TOKEN | (SHADOW_END - 8 * i);
+	}
+	return shadow->n;
 }
 
 size_t shadow_frames(const struct shadow *shadow, uint64_t pc, bool jumped,

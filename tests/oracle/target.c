@@ -50,12 +50,30 @@ static const uint8_t *copy_of(struct target *target, uint64_t address,
 	return target->copies[i];
 }
 
+static uint64_t shadow_start(const struct target *target)
+{
+	return SHADOW_END - 8 * target->nshadow;
+}
+
+static size_t read_shadow(const struct target *target, uint64_t address,
+			  void *to, size_t len)
+{
+	size_t at = (size_t)(address - shadow_start(target));
+
+	if (len > SHADOW_END - address)
+		len = (size_t)(SHADOW_END - address);
+	memcpy(to, (const uint8_t *)target->shadow + at, len);
+	return len;
+}
+
 size_t target_read(void *context, uint64_t address, void *to, size_t len)
 {
 	struct target *target = context;
 	const struct map *map;
 	const uint8_t *copy = copy_of(target, address, &map);
 
+	if (address >= shadow_start(target) && address < SHADOW_END)
+		return read_shadow(target, address, to, len);
 	if (!copy)
 		return read_memory(target->pid, address, to, len);
 	if (len > map->end - address)
@@ -184,6 +202,10 @@ size_t target_unwind(struct target *target,
 	_Static_assert(sizeof(words) == sizeof(*regs), "one kernel");
 	memcpy(words, regs, sizeof(words));
 	user_registers(words, &registers);
+	if (target->has_shadow) {
+		registers.value[R_SSP] = shadow_start(target);
+		registers.valid |= REG_BIT(R_SSP);
+	}
 	refresh(target->unwind);
 	unwind_thread(target->unwind, &registers, frames, max, &result);
 	return result.nframes;

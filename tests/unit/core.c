@@ -19,6 +19,8 @@ enum {
 	TEXT_AT = 0xc00,
 	STACK_AT = 0xe00,
 	SEGMENT = 0x200,
+	SHADOW = 0x7fe000,
+	SHADOW_NOTE = 0x204, /* NT_X86_SHSTK */
 	CORE_LEN = 0x1000,
 };
 
@@ -31,14 +33,23 @@ static void put(size_t *at, const void *bytes, size_t len)
 	*at += len;
 }
 
-static void put_note(size_t *at, uint32_t type, const void *bytes, size_t len)
+static void put_note_of(size_t *at, const char *name, uint32_t type,
+			const void *bytes, size_t len)
 {
-	const uint32_t head[3] = { 5, (uint32_t)len, type };
+	const uint32_t head[3] = {
+		(uint32_t)strlen(name) + 1, (uint32_t)len, type
+	};
 
 	put(at, head, sizeof(head));
-	put(at, "CORE\0\0\0", 8);
+	put(at, name, head[0]);
+	*at = (*at + 3) / 4 * 4;
 	put(at, bytes, len);
 	*at = (*at + 3) / 4 * 4;
+}
+
+static void put_note(size_t *at, uint32_t type, const void *bytes, size_t len)
+{
+	put_note_of(at, "CORE", type, bytes, len);
 }
 
 static void put_thread(size_t *at, int tid, uint64_t pc)
@@ -69,6 +80,7 @@ static void put_notes(void)
 	} files = { { 2, 4096 }, { TEXT, TEXT + 0x1000, 0,
 				   TEXT + 0x1000, TEXT + 0x2000, 1 },
 		    "/bin/a b\0/bin/a b" };
+	const uint64_t shadow = SHADOW;
 	size_t at = NOTES;
 
 	memset(&info, 0, sizeof(info));
@@ -84,6 +96,7 @@ static void put_notes(void)
 	put_note(&at, NT_SIGINFO, &si, sizeof(si));
 	put_note(&at, NT_AUXV, auxv, sizeof(auxv));
 	put_note(&at, NT_FILE, &files, 64 + 18);
+	put_note_of(&at, "LINUX", SHADOW_NOTE, &shadow, sizeof(shadow));
 	put_thread(&at, 78, TEXT + 0x1020);
 	notes_end = at;
 }
@@ -184,6 +197,9 @@ static void check_threads(const struct report *report)
 	CHECK_NUMBER(report->threads[1].registers.value[R_RSP], STACK + 0x40);
 	CHECK_NUMBER(report->threads[1].registers.value[R_RBX], 0xb0b);
 	CHECK_NUMBER(report->threads[1].registers.value[R_R15], 0x15);
+	CHECK(report->threads[0].registers.valid >> R_SSP & 1);
+	CHECK_NUMBER(report->threads[0].registers.value[R_SSP], SHADOW);
+	CHECK(!(report->threads[1].registers.valid >> R_SSP & 1));
 }
 
 static void check_modules(const struct report *report)

@@ -1,4 +1,4 @@
-/* The unwinder on every small mutation of a process: tables, headers, stack.
+/* The unwinder on every small mutation of a process: tables, headers, stacks.
  * Whatever it finds, it ends, and harms nothing. */
 #include "usual_world.h"
 
@@ -52,6 +52,18 @@ static void try_stack(const uint8_t *bytes, size_t len)
 	walk_tampered(w, &regs);
 }
 
+static void try_shadow(const uint8_t *bytes, size_t len)
+{
+	struct world *w = usual_world();
+	struct registers regs;
+	uint64_t words[6] = { 0 };
+
+	tour(w, &regs);
+	memcpy(words, bytes, len);
+	put_shadow(w, &regs, words, 6);
+	walk_tampered(w, &regs);
+}
+
 /* Most bits of a table matter to somebody. */
 static void test_mutated_tables(void)
 {
@@ -94,10 +106,28 @@ static void test_mutated_stack(void)
 	CHECK(other_walks > 100);
 }
 
+/* What is not behind a call is not believed, so nothing changes, but for a
+ * token that leads two calls too far. */
+static void test_mutated_shadow(void)
+{
+	const uint64_t words[6] = {
+		function_at(MIDDLE, 40), function_at(TRAMPOLINE, 1),
+		SIGNAL_TOKEN | shadow_at(3), function_at(MIDDLE, 80),
+		function_at(MAIN, 64), function_at(START, 32),
+	};
+	uint8_t bytes[sizeof(words)];
+
+	memcpy(bytes, words, sizeof(words));
+	other_walks = 0;
+	mutate_all(bytes, sizeof(bytes), try_shadow);
+	CHECK_NUMBER(other_walks, 1);
+}
+
 static const struct test tests[] = {
 	{ "mutated tables are walked without harm", test_mutated_tables },
 	{ "mutated ELF headers are, too", test_mutated_headers },
 	{ "and mutated stacks", test_mutated_stack },
+	{ "and mutated shadow stacks", test_mutated_shadow },
 };
 
 int main(void)

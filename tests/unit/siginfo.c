@@ -228,6 +228,33 @@ static void knows_the_other_faults(void)
 	DESCRIBE(crashes);
 }
 
+static void knows_a_false_return(void)
+{
+	static const uint8_t ret[] = { 0xc3 }, other[] = { 0x90 };
+	struct thread t = { .crashed = true };
+	struct memory_range code = { 0x401234, 1, ret };
+	struct report r;
+
+	report_init(&r, NULL);
+	t.registers.value[R_RIP] = 0x401234;
+	t.registers.value[R_RSP] = 0x7ffc00700000;
+	t.registers.valid = REG_BIT(R_RIP) | REG_BIT(R_RSP);
+	r.signal = 11;
+	r.code = 10;
+	r.has_address = true;
+	r.maps = maps;
+	r.maps_len = strlen(maps);
+	r.threads = &t;
+	r.nthreads = 1;
+	r.memory = &code;
+	r.nmemory = 1;
+	CHECK_STRING(signal_reason(&r, 0, false), "return to an address that "
+		     "is not the shadow stack's");
+	code.bytes = other;
+	CHECK_STRING(signal_reason(&r, 0, false), "control protection fault");
+	report_free(&r);
+}
+
 static void says_which_register_is_not_canonical(void)
 {
 	struct crash c = { 11, 0x80, .sp = 0x4141414141414141 };
@@ -342,6 +369,8 @@ int main(void)
 		{ "not every fault under a stack is its overflow",
 		  knows_what_is_no_stack_overflow },
 		{ "the other faults have sentences", knows_the_other_faults },
+		{ "a return that no call vouches for is called so",
+		  knows_a_false_return },
 		{ "a non-canonical address is found in its register",
 		  says_which_register_is_not_canonical },
 		{ "without maps the code says what it can",

@@ -2,9 +2,7 @@
  * must not believe. */
 #include "usual_world.h"
 
-#include <stddef.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 static void test_cfi(void)
@@ -168,31 +166,6 @@ static void test_signal_frame(void)
 		   { function_at(TRAMPOLINE, 1), TRUST_CFI },
 		   { function_at(MIDDLE, 0), TRUST_SIGFRAME },
 		   { function_at(START, 32), TRUST_CFI });
-}
-
-static void put_trampoline(struct world *w)
-{
-	static const uint8_t code[] = {
-		0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05,
-	};
-
-	world_code(w, function_at(TRAMPOLINE_BARE, 16), code, sizeof(code));
-}
-
-static void put_greg(struct world *w, size_t ucontext, int greg,
-		     uint64_t value)
-{
-	world_push(w, ucontext + offsetof(ucontext_t, uc_mcontext.gregs) +
-		   (size_t)greg * 8, value);
-}
-
-/* What the kernel puts into each, besides zeros. */
-static void put_frame(struct world *w, size_t ucontext, uint64_t sp,
-		      uint64_t pc)
-{
-	put_greg(w, ucontext, REG_RSP, sp);
-	put_greg(w, ucontext, REG_RIP, pc);
-	put_greg(w, ucontext, REG_CSGSFS, 0x2b000000000033);
 }
 
 static void test_bare_trampoline(void)

@@ -3,6 +3,9 @@
 #ifndef EPITAPH_TESTS_UNIT_USUAL_WORLD_H
 #define EPITAPH_TESTS_UNIT_USUAL_WORLD_H
 
+#include <stddef.h>
+#include <ucontext.h>
+
 #include "world.h"
 
 /* Functions of the usual world. */
@@ -81,6 +84,56 @@ static inline uint64_t main_frame(struct world *w, size_t sp)
 	world_push(w, sp + 40, world_call(w, function_at(START, 32)));
 	return world_call(w, function_at(MAIN, 64));
 }
+
+/* The kernel's, in TRAMPOLINE_BARE from byte 16 on. */
+static inline void put_trampoline(struct world *w)
+{
+	static const uint8_t code[] = {
+		0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05,
+	};
+
+	world_code(w, function_at(TRAMPOLINE_BARE, 16), code, sizeof(code));
+}
+
+static inline void put_greg(struct world *w, size_t ucontext, int greg,
+			    uint64_t value)
+{
+	world_push(w, ucontext + offsetof(ucontext_t, uc_mcontext.gregs) +
+		   (size_t)greg * 8, value);
+}
+
+/* A signal frame, with what the kernel puts into each, besides zeros. */
+static inline void put_frame(struct world *w, size_t ucontext, uint64_t sp,
+			     uint64_t pc)
+{
+	put_greg(w, ucontext, REG_RSP, sp);
+	put_greg(w, ucontext, REG_RIP, pc);
+	put_greg(w, ucontext, REG_CSGSFS, 0x2b000000000033);
+}
+
+/* What the kernel pushes onto a shadow stack for a signal: Linux'
+ * SHSTK_DATA_BIT, and where the shadow stack was. */
+#define SIGNAL_TOKEN (UINT64_C(1) << 63)
+
+/* Where the shadow stack of N words begins; it ends where its memory does. */
+static inline uint64_t shadow_at(size_t n)
+{
+	return WORLD_SHADOW + 8 * (WORLD_SHADOW_WORDS - n);
+}
+
+/* Give the thread of REGS a shadow stack of N WORDS, the innermost first. */
+static inline void put_shadow(struct world *w, struct registers *regs,
+			      const uint64_t *words, size_t n)
+{
+	memcpy(w->shadow + WORLD_SHADOW_WORDS - n, words, n * 8);
+	regs->value[R_SSP] = shadow_at(n);
+}
+
+#define PUT_SHADOW(w, regs, ...)                                               \
+	do {                                                                   \
+		const uint64_t words_[] = { __VA_ARGS__ };                     \
+		put_shadow(w, regs, words_, sizeof(words_) / 8);               \
+	} while (0)
 
 /* Everything that the usual tables can do, in one walk. */
 static inline void tour(struct world *w, struct registers *regs)

@@ -1,6 +1,6 @@
-/* A dead process made by hand: one ELF image with code and unwind tables, and
- * a stack. Functions are 256 bytes each, by number; all is written by the
- * test that includes this. */
+/* A dead process made by hand: one ELF image with code and unwind tables, a
+ * stack, and a shadow stack for who wants one. Functions are 256 bytes each, by
+ * number; all is written by the test that includes this. */
 #ifndef EPITAPH_TESTS_UNIT_WORLD_H
 #define EPITAPH_TESTS_UNIT_WORLD_H
 
@@ -23,13 +23,16 @@ enum {
 	WORLD_IMAGE = 0x4000,
 	WORLD_FUNCTION = 0x100,
 	WORLD_STACK_LEN = 0x1000,
+	WORLD_SHADOW_WORDS = 128,
 	WORLD_MAX_FDES = 32,
 };
 #define WORLD_STACK UINT64_C(0x7ffc00000000)
+#define WORLD_SHADOW UINT64_C(0x7ff000000000)
 
 struct world {
 	uint8_t image[WORLD_IMAGE];
 	uint8_t stack[WORLD_STACK_LEN];
+	uint64_t shadow[WORLD_SHADOW_WORDS];
 	size_t at;        /* where the next entry of .eh_frame goes */
 	size_t cie;       /* the one that the next FDE belongs to */
 	size_t hdr, frame;
@@ -69,10 +72,13 @@ static inline size_t world_read(void *context, uint64_t address, void *to,
 	size_t n = world_region(w->image, w->image_len, WORLD_BASE, address,
 				to, len);
 
-	if (n > 0)
-		return n;
-	return world_region(w->stack, sizeof(w->stack), WORLD_STACK, address,
-			    to, len);
+	if (n == 0)
+		n = world_region((const uint8_t *)w->shadow, sizeof(w->shadow),
+				 WORLD_SHADOW, address, to, len);
+	if (n == 0)
+		n = world_region(w->stack, sizeof(w->stack), WORLD_STACK,
+				 address, to, len);
+	return n;
 }
 
 static inline void world_put(struct world *w, const void *bytes, size_t len)
