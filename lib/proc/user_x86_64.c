@@ -38,7 +38,7 @@ void registers_user(const struct registers *registers,
 	for (int i = 0; i < USER_WORDS; i++)
 		regs_out[i] = 0;
 	regs_out[ORIG_RAX] = UINT64_MAX; /* in no system call */
-	for (int i = 0; i < REG_COUNT; i++)
+	for (int i = 0; i < R_SSP; i++)
 		if (registers->valid >> i & 1)
 			regs_out[index_of[i]] = registers->value[i];
 }
