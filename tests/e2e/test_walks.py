@@ -477,7 +477,7 @@ def test_other_files():
 
 
 ROWS = [*range(1, 20), 21, *range(23, 27), *range(37, 44), 46, 47,
-        *range(49, 54), *range(56, 59), 62]
+        *range(49, 59), 62]
 
 
 def tests_of(directory, pattern, suffix):
