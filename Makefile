@@ -183,6 +183,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/gopclntab.c \
 	symbolizer/index/build.c \
 	symbolizer/index/from_dwarf.c \
+	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
 	symbolizer/index/make.c \
 	symbolizer/index/pack.c \
@@ -200,7 +201,6 @@ SYMBOLIZER_SRCS = \
 	symbolizer/symbolize.c \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
-	symbolizer/symnames.c \
 	symbolizer/symorder.c \
 	symbolizer/symtab.c \
 	symbolizer/tailcall.c \
@@ -237,11 +237,16 @@ HITSCAN_SRCS = \
 # What the tests of Breakpad's symbol files link besides.
 SYM_SRCS = \
 	symbolizer/array.c \
+	symbolizer/index/build.c \
+	symbolizer/index/from_sym.c \
+	symbolizer/index/index.c \
+	symbolizer/index/pack.c \
+	symbolizer/index/strings.c \
+	symbolizer/index/tails.c \
 	symbolizer/regular.c \
 	symbolizer/sym.c \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
-	symbolizer/symnames.c \
 	symbolizer/symorder.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
@@ -865,7 +870,7 @@ $(B)/fuzz/memory: $(patsubst %.c,$(B)/fuzz/obj/%.o, \
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))
 	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ \
-		-ldw -lelf -ljansson -lz -lmd -liberty
+		-ldw -lelf -ljansson -lz -lmd -liberty -lisal
 
 $(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
 	@mkdir -p $(@D)

@@ -24,12 +24,13 @@ const char *lookup_debug_path(struct lookup *lookup);
 const char *lookup_why(const struct lookup *lookup);
 
 /* The same for the file PATH itself and what belongs to it, whatever its
- * build-id. NULL with ERR where it cannot be opened. */
+ * build-id; or for one of Breakpad's symbol files by itself, whose addresses
+ * count from the module's base. NULL with ERR where it cannot be opened. */
 struct lookup *lookup_open_file(struct finder *finder, const char *path,
 				struct error *err);
 
-/* Make the index now, if it is not in the store. True where it has lines, and
- * so is kept. */
+/* Make the index now, if it is not in the store, and put it there. False where
+ * it was not kept: lookup_why() says why, or, with NULL, it has no lines. */
 bool lookup_prepare(struct lookup *lookup);
 
 /* The functions at ADDRESS, of the module's own numbering, innermost first, at

@@ -22,6 +22,7 @@ struct index {
 	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
 	uint64_t base, first, sums_at;
 	uint32_t source; /* in strings */
+	uint32_t made_of;
 	uint64_t *checked; /* a bit per chunk */
 	bool is_damaged;
 };
@@ -46,7 +47,7 @@ static bool read_head(struct index *index)
 	index->base = reader_u64(&r);
 	index->first = reader_u64(&r);
 	index->source = reader_u32(&r);
-	reader_u32(&r);
+	index->made_of = reader_u32(&r);
 	index->sums_at = reader_u64(&r);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		index->at[i] = reader_u64(&r);
@@ -197,6 +198,11 @@ const struct build_id *index_build_id(const struct index *index)
 bool index_is_damaged(const struct index *index)
 {
 	return index->is_damaged;
+}
+
+unsigned index_made_of(const struct index *index)
+{
+	return index->made_of;
 }
 
 uint64_t index_base(const struct index *index)
@@ -417,7 +423,7 @@ static bool read_scope(struct index *index, uint64_t number, struct scope *out)
 struct function {
 	const char *name;
 	uint32_t file, line;
-	bool is_linkage;
+	bool is_linkage, icf;
 };
 
 static bool read_function(struct index *index, uint64_t number,
@@ -433,6 +439,7 @@ static bool read_function(struct index *index, uint64_t number,
 	out->name = text_at(index, name);
 	out->file = file & FUNCTION_FILE;
 	out->is_linkage = file & FUNCTION_LINKAGE;
+	out->icf = file & FUNCTION_FOLDED;
 	return true;
 }
 
@@ -481,6 +488,7 @@ size_t index_levels(struct index *index, uint64_t address,
 			return 0;
 		level->function = function.name;
 		level->is_linkage = function.is_linkage;
+		level->icf = function.icf;
 		set_place(index, level, &function, has_file, file, line);
 		has_file = found.has_call_file;
 		file = found.call_file;
@@ -497,7 +505,7 @@ struct found_symbol {
 	uint64_t start, end, reach;
 	uint32_t name, file;
 	unsigned rank;
-	bool sized;
+	bool sized, is_public, icf;
 };
 
 static bool read_symbol(struct index *index, uint64_t number,
@@ -515,6 +523,8 @@ static bool read_symbol(struct index *index, uint64_t number,
 	out->file = flags & SYMBOL_FILE;
 	out->rank = flags >> SYMBOL_RANK_SHIFT & SYMBOL_RANK_MASK;
 	out->sized = flags & SYMBOL_SIZED;
+	out->is_public = flags & SYMBOL_PUBLIC;
+	out->icf = flags & SYMBOL_FOLDED;
 	return !r.bad;
 }
 
@@ -523,6 +533,8 @@ static bool is_better(const struct found_symbol *a,
 {
 	if (a->sized != than->sized)
 		return a->sized;
+	if (a->is_public != than->is_public)
+		return a->is_public;
 	if (a->start != than->start)
 		return a->start > than->start;
 	return a->rank < than->rank;
@@ -555,6 +567,8 @@ bool index_symbol(struct index *index, uint64_t address,
 	out->name = text_at(index, best.name);
 	out->file = file_path(index, best.file);
 	out->sized = best.sized;
+	out->is_public = best.is_public;
+	out->icf = best.icf;
 	return out->name != NULL;
 }
 

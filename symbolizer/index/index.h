@@ -28,6 +28,16 @@ const struct build_id *index_build_id(const struct index *index);
  * called. */
 bool index_has_lines(const struct index *index);
 
+/* What it was made of. An index without ELF has addresses that count from the
+ * module's base. */
+enum {
+	INDEX_OF_DWARF = 1,
+	INDEX_OF_SYM = 2, /* names of one of Breakpad's symbol files */
+	INDEX_OF_ELF = 4, /* symbols, if nothing else */
+};
+
+unsigned index_made_of(const struct index *index);
+
 /* The path of the file that this is from, or NULL. */
 const char *index_source(struct index *index);
 
@@ -46,11 +56,14 @@ struct index_symbol {
 	const char *name;
 	const char *file; /* that a local one is of, or NULL */
 	bool sized;       /* false: it may end before the address */
+	bool is_public;   /* of a symbol file of Breakpad's; then not sized */
+	bool icf;         /* others have the very same code */
 };
 
 /* The function at ADDRESS by symbols alone. One with a size that holds ADDRESS
- * beats one without; the innermost beats the one around it; of several names
- * the best known is taken. */
+ * beats one without, and of these that of a symbol file one of ELF; the
+ * innermost beats the one around it; of several names the best known is
+ * taken. */
 bool index_symbol(struct index *index, uint64_t address,
 		  struct index_symbol *out);
 
