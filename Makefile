@@ -182,6 +182,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/finder.c \
 	symbolizer/gopclntab.c \
 	symbolizer/index/build.c \
+	symbolizer/index/from_cfi.c \
 	symbolizer/index/from_dwarf.c \
 	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
@@ -271,6 +272,7 @@ UNIT_TESTS = \
 	http \
 	index \
 	index_dwarf \
+	index_frames \
 	instruction \
 	linkmap \
 	maps \
@@ -583,7 +585,7 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
 $(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab index \
-		index_dwarf symbols): $(call asan,$(SYMBOLIZER_SRCS))
+		index_dwarf index_frames symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 

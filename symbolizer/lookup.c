@@ -50,7 +50,7 @@ static struct module_files *get_files(struct lookup *lookup)
 	return &lookup->files;
 }
 
-static struct index *open_stored(const struct module *module)
+struct index *lookup_stored(const struct module *module)
 {
 	char dir[PATH_MAX], path[PATH_MAX];
 	struct index *index;
@@ -70,13 +70,26 @@ static struct index *open_stored(const struct module *module)
 }
 
 /* One that is in the store has all there is to be had, unless it was made
- * without DWARF, and that is there now. */
+ * without DWARF, and there is some now; or of DWARF and without the binary, and
+ * both are there. */
+static bool is_whole(struct lookup *lookup, const struct index *index)
+{
+	const unsigned all = INDEX_OF_DWARF | INDEX_OF_CODE;
+	unsigned made_of = index_made_of(index);
+	const struct module_files *files;
+
+	if ((made_of & all) == all)
+		return true;
+	files = get_files(lookup);
+	return !files->debug.has_dwarf ||
+	       (made_of & INDEX_OF_DWARF && !files->code.elf);
+}
+
 static void use_stored(struct lookup *lookup)
 {
-	struct index *index = open_stored(lookup->module);
+	struct index *index = lookup_stored(lookup->module);
 
-	if (index && !(index_made_of(index) & INDEX_OF_DWARF) &&
-	    get_files(lookup)->debug.has_dwarf) {
+	if (index && !is_whole(lookup, index)) {
 		index_close(index);
 		index = NULL;
 	}

@@ -7,7 +7,11 @@
 #include "level.h"
 #include "symbolize.h"
 
+struct index;
 struct lookup;
+
+/* MODULE's index as it is in the store, or NULL. */
+struct index *lookup_stored(const struct module *module);
 
 /* Open MODULE's index, if it is in the store; else it is made, once something
  * is asked, from what FINDER finds, and put there. NULL without memory; a

@@ -322,7 +322,26 @@ static int by_symbol_start(const void *left, const void *right)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* By start, and how far each or any before it comes. */
+static bool is_same_symbol(const struct pack_symbol *a,
+			   const struct pack_symbol *b)
+{
+	return a->start == b->start && a->size == b->size &&
+	       a->name == b->name && a->file_and_flags == b->file_and_flags;
+}
+
+/* A binary has many of its debug file's. */
+static void drop_repeated_symbols(struct build *build)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < build->nsymbols; i++)
+		if (kept == 0 || !is_same_symbol(&build->symbols[kept - 1],
+						 &build->symbols[i]))
+			build->symbols[kept++] = build->symbols[i];
+	build->nsymbols = kept;
+}
+
+/* By start, each once, and how far each or any before it comes. */
 static bool finish_symbols(struct build *build)
 {
 	uint64_t reach = 0;
@@ -330,6 +349,7 @@ static bool finish_symbols(struct build *build)
 	if (!array_sort(build->symbols, build->nsymbols,
 			sizeof(*build->symbols), by_symbol_start))
 		return false;
+	drop_repeated_symbols(build);
 	for (size_t i = 0; i < build->nsymbols; i++) {
 		struct pack_symbol *symbol = &build->symbols[i];
 		uint64_t end = symbol->start + symbol->size;
@@ -414,7 +434,10 @@ bool build_write(struct build *build, const struct build_module *module,
 		.strings = &build->strings,
 		.source = strings_add(&build->strings, module->source),
 		.build_id = &module->build_id, .base = module->base,
-		.made_of = module->made_of,
+		.made_of = module->made_of, .frames = module->frames,
+		.frames_why = strings_add(&build->strings,
+					  module->frames_why
+						  ? module->frames_why : ""),
 	};
 	return pack_write(&pack, out);
 }

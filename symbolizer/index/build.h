@@ -78,6 +78,8 @@ struct build_module {
 	uint64_t base; /* address of the file's offset 0 */
 	const char *source;
 	unsigned made_of; /* index.h's flags */
+	const struct writer *frames; /* as index_frames() gives it, or NULL */
+	const char *frames_why; /* some of it is missing, or NULL */
 };
 
 /* Write the index to OUT, which is empty. False without memory. */

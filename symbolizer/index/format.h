@@ -8,7 +8,7 @@
 #define INDEX_MAGIC UINT64_C(0x0a58444e49504524) /* "$EPINDX\n" */
 
 enum {
-	INDEX_VERSION = 2,
+	INDEX_VERSION = 3,
 	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */
@@ -37,6 +37,8 @@ enum index_section {
 	INDEX_CALLS,     /* of functions that end in tail calls: u64 behind the
 	                  * call, callee */
 	INDEX_TAILS,     /* tail calls: u64 caller, behind the jump, callee */
+	INDEX_FRAMES,    /* CFI as in .debug_frame, by the distance from the
+	                  * module's base */
 	INDEX_STRINGS,   /* each with a NUL, and in one chunk: the section
 	                  * begins with one; offset 0 is the empty one */
 	INDEX_SECTIONS,

@@ -23,6 +23,7 @@ struct index {
 	uint64_t base, first, sums_at;
 	uint32_t source; /* in strings */
 	uint32_t made_of;
+	uint32_t frames_why; /* in strings */
 	uint64_t *checked; /* a bit per chunk */
 	bool is_damaged;
 };
@@ -48,6 +49,8 @@ static bool read_head(struct index *index)
 	index->first = reader_u64(&r);
 	index->source = reader_u32(&r);
 	index->made_of = reader_u32(&r);
+	index->frames_why = reader_u32(&r);
+	reader_u32(&r);
 	index->sums_at = reader_u64(&r);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		index->at[i] = reader_u64(&r);
@@ -324,6 +327,21 @@ bool index_has_lines(const struct index *index)
 const char *index_source(struct index *index)
 {
 	return text_at(index, index->source);
+}
+
+const void *index_frames(struct index *index, size_t *len_out)
+{
+	struct reader r = section_part(index, INDEX_FRAMES, 0, UINT64_MAX);
+
+	if (r.bad || r.len == 0)
+		return NULL;
+	*len_out = r.len;
+	return r.bytes;
+}
+
+const char *index_frames_why(struct index *index)
+{
+	return text_at(index, index->frames_why);
 }
 
 struct row {

@@ -34,6 +34,7 @@ enum {
 	INDEX_OF_DWARF = 1,
 	INDEX_OF_SYM = 2, /* names of one of Breakpad's symbol files */
 	INDEX_OF_ELF = 4, /* symbols, if nothing else */
+	INDEX_OF_CODE = 8, /* and the CFI of a binary */
 };
 
 unsigned index_made_of(const struct index *index);
@@ -84,6 +85,12 @@ struct index_tail {
  * number. Where the index is damaged, one of which nothing is known. */
 size_t index_tails(struct index *index, uint64_t entry,
 		   struct index_tail *tails, size_t max);
+
+/* CFI in the form of .debug_frame, with addresses that count from the module's
+ * base, as an unwind_frames gives it: *LEN_OUT bytes of the index, or NULL.
+ * index_frames_why() says what of it is missing, or NULL. */
+const void *index_frames(struct index *index, size_t *len_out);
+const char *index_frames_why(struct index *index);
 
 /* The address that the file's offset 0 has. */
 uint64_t index_base(const struct index *index);

@@ -4,11 +4,15 @@
 
 #include <stdio.h>
 
+#include "../symframes.h"
 #include "../symtab.h"
 #include "build.h"
+#include "from_cfi.h"
 #include "from_dwarf.h"
 #include "from_sym.h"
 #include "index.h"
+
+#define MAX_FRAMES ((size_t)256 << 20) /* of CFI; libjvm's has 1.4 MB */
 
 static bool add_dwarf(struct build *build, const struct elf_file *debug,
 		      const struct elf_file *alt, char why_out[MAKE_WHY])
@@ -59,6 +63,28 @@ static void add_symbols(struct build *build, const struct module_files *files)
 	symtab_fini(&symtab);
 }
 
+/* A binary's, or a symbol file's where there is none, or what its debug file
+ * has. A line that this leaves out is told with the rules, and does not keep
+ * the index from the store: nearly every libc has one. */
+static void add_frames(struct module_files *files, struct writer *out,
+		       char why_out[MAKE_WHY])
+{
+	struct sym sym;
+
+	if (!files->code.elf && files->sym.path &&
+	    sym_file_parse(&files->sym, SYM_RULES, &sym, NULL)) {
+		symframes_make(&sym, out, &sym.trouble);
+		sym_say_trouble(&sym.trouble, why_out);
+		sym_free(&sym);
+	} else {
+		from_cfi(files->code.fd, files->debug.fd, out);
+	}
+	if (out->bad) {
+		writer_fini(out);
+		snprintf(why_out, MAKE_WHY, "it has too many rules");
+	}
+}
+
 /* By an ELF file where there is one. What a symbol file calls its build-id is
  * that only where it is not a lie. */
 static void identify(const struct module_files *files,
@@ -73,7 +99,8 @@ static void identify(const struct module_files *files,
 		module->base = elf_file_base(elf);
 		module->source = files->debug.elf ? files->debug.path
 						  : elf->path;
-		module->made_of = INDEX_OF_ELF;
+		module->made_of = INDEX_OF_ELF |
+				  (files->code.elf ? INDEX_OF_CODE : 0);
 	} else if (sym_id_matches(&sym->code, sym)) {
 		module->build_id = sym->code;
 	}
@@ -95,17 +122,25 @@ static void tell(struct build *build, struct module_files *files,
 bool make_index(struct module_files *files, const struct elf_file *alt,
 		struct writer *out, char why_out[MAKE_WHY])
 {
-	struct build_module module = { .source = "" };
+	char frames_why[MAKE_WHY] = "";
+	struct writer frames;
+	struct build_module module = {
+		.source = "", .frames = &frames, .frames_why = frames_why,
+	};
 	struct build *build = build_new();
 	bool done = false;
 
 	why_out[0] = '\0';
 	if (!build)
 		return false;
+	writer_init(&frames, MAX_FRAMES);
 	identify(files, &module);
 	tell(build, files, alt, &module, why_out);
-	if (module.made_of != 0)
+	if (module.made_of != 0) {
+		add_frames(files, &frames, frames_why);
 		done = build_write(build, &module, out);
+	}
+	writer_fini(&frames);
 	build_free(build);
 	return done;
 }

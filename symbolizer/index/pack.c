@@ -286,6 +286,8 @@ static void patch_head(struct packing *packing, uint64_t sums_at)
 	writer_u64(&head, first_address(packing->pack));
 	writer_u32(&head, packing->pack->source);
 	writer_u32(&head, packing->pack->made_of);
+	writer_u32(&head, packing->pack->frames_why);
+	writer_u32(&head, 0);
 	writer_u64(&head, sums_at);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
 		writer_u64(&head, packing->at[i]);
@@ -329,6 +331,8 @@ bool pack_write(struct pack *pack, struct writer *out)
 	write_files(&packing);
 	write_symbols(&packing);
 	write_calls(&packing);
+	if (pack->frames)
+		put_section(&packing, INDEX_FRAMES, pack->frames);
 	writer_align(out, INDEX_CHUNK);
 	put_section(&packing, INDEX_STRINGS, &pack->strings->bytes);
 	write_sums(&packing);

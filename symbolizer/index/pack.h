@@ -57,6 +57,8 @@ struct pack {
 	const struct build_id *build_id;
 	uint32_t source; /* in strings */
 	uint32_t made_of;
+	const struct writer *frames;
+	uint32_t frames_why; /* in strings */
 	uint64_t base; /* address of the file's offset 0 */
 };
 

@@ -196,6 +196,68 @@ def test_rules_of_files():
         assert module["why"] is None, module
 
 
+def is_by_rules(thread):
+    return {f["trust"] for f in thread["frames"]} == {"context", "cfi"}
+
+
+def test_rules_of_indexes():
+    """a dump without frames is unwound by indexes when the files are gone"""
+    for option in ("-O2", "-fno-asynchronous-unwind-tables"):
+        program = compile_names("program", "-O2", option)
+        report = crash(program)
+        wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+        hidden = bare(report, "bare.dmp")
+        program.unlink()
+        _, thread = walk(hidden)
+        assert lib.pcs(thread) == wanted, list(map(hex, lib.pcs(thread)))
+        assert is_by_rules(thread) and thread["truncated"] is None, option
+        lib.forget_symbols()
+        _, without = walk(hidden)
+        assert lib.pcs(without) != wanted, "the files are not hidden"
+
+
+def test_rules_of_later_files():
+    """an index of a debug file gets the rules of the binary that is added"""
+    program = compile_names("program", "-O2")
+    report = crash(program)
+    wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+    hidden = bare(report, "bare.dmp")
+    identity = build_id(program)
+    objcopy("--only-keep-debug", program, "debug")
+    objcopy("--strip-all", program)
+    store = lib.symbol_store()
+    stored = store / identity[:2] / identity[2:]
+    os.unlink(f"{stored}.csym")
+    os.rename(program, "aside")
+    lib.epitaph_ok("symbols", "add", "-S", store, "debug")
+    assert not is_by_rules(walk(hidden)[1])
+    lib.epitaph_ok("symbols", "add", "-S", store, "aside")
+    for path in ("aside", stored, f"{stored}.debug"):
+        os.unlink(path)
+    _, thread = walk(hidden)
+    assert lib.pcs(thread) == wanted and is_by_rules(thread), thread
+
+
+def test_rules_of_kept_files():
+    """an index of a symbol file has its rules, and what of them is missing"""
+    program, report = stripped("program")
+    wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+    hidden = bare(report, "bare.dmp")
+    symfiles.write("program.sym", build_id(program), "program",
+                   [*function_record(report), "STACK CFI INIT 1 1 .cfa: 1\n",
+                    *symfiles.rules_of(program, load_base(program))])
+    program.unlink()
+    _, without = walk(hidden)
+    assert not is_by_rules(without)
+    lib.epitaph_ok("symbols", "index", "-S", lib.symbol_store(), "program.sym")
+    os.unlink("program.sym")
+    _, thread = walk(hidden)
+    assert lib.pcs(thread) == wanted, list(map(hex, lib.pcs(thread)))
+    assert is_by_rules(thread)
+    assert module_of(hidden, "program")["why"] == (
+        "1 line left out of its symbol file, the first is 6: no rule for .ra")
+
+
 # Which file is taken
 
 
