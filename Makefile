@@ -184,7 +184,9 @@ SYMBOLIZER_SRCS = \
 	symbolizer/finder.c \
 	symbolizer/gopclntab.c \
 	symbolizer/index/build.c \
+	symbolizer/index/from_cfi.c \
 	symbolizer/index/from_dwarf.c \
+	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
 	symbolizer/index/make.c \
 	symbolizer/index/pack.c \
@@ -202,7 +204,6 @@ SYMBOLIZER_SRCS = \
 	symbolizer/symbolize.c \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
-	symbolizer/symnames.c \
 	symbolizer/symorder.c \
 	symbolizer/symtab.c \
 	symbolizer/tailcall.c \
@@ -240,11 +241,16 @@ HITSCAN_SRCS = \
 # What the tests of Breakpad's symbol files link besides.
 SYM_SRCS = \
 	symbolizer/array.c \
+	symbolizer/index/build.c \
+	symbolizer/index/from_sym.c \
+	symbolizer/index/index.c \
+	symbolizer/index/pack.c \
+	symbolizer/index/strings.c \
+	symbolizer/index/tails.c \
 	symbolizer/regular.c \
 	symbolizer/sym.c \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
-	symbolizer/symnames.c \
 	symbolizer/symorder.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
@@ -269,6 +275,7 @@ UNIT_TESTS = \
 	http \
 	index \
 	index_dwarf \
+	index_frames \
 	instruction \
 	linkmap \
 	maps \
@@ -586,7 +593,7 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
 $(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab index \
-		index_dwarf symbols): $(call asan,$(SYMBOLIZER_SRCS))
+		index_dwarf index_frames symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
@@ -873,7 +880,7 @@ $(B)/fuzz/memory: $(patsubst %.c,$(B)/fuzz/obj/%.o, \
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))
 	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ \
-		-ldw -lelf -ljansson -lz -lmd -liberty
+		-ldw -lelf -ljansson -lz -lmd -liberty -lisal
 
 $(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
 	@mkdir -p $(@D)

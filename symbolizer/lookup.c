@@ -1,5 +1,5 @@
-/* Names for the places of one module: its index, which has what DWARF and
- * symbol tables say, Breakpad's symbol file, or the table of Go's runtime. Runs
+/* Names for the places of one module: its index, which has what DWARF, symbol
+ * files of Breakpad's and symbol tables say, or the table of Go's runtime. Runs
  * in the process that can be lost, but for lookup_read_*, which read what that
  * process says and trust it no more than a file. */
 #include "lookup.h"
@@ -15,7 +15,6 @@
 #include "index/make.h"
 #include "store.h"
 #include "stubs.h"
-#include "symnames.h"
 #include "tailcall.h"
 
 #define MAX_INDEX ((size_t)1 << 31)
@@ -32,19 +31,18 @@ struct lookup {
 	struct index *index;
 	bool keeps;
 	bool has_index; /* made only once an address is asked for */
+	bool is_stored; /* it is in the store */
 	struct writer bytes; /* of it, where it was made */
-	struct symnames *symnames;
-	bool has_symnames; /* read only once the index does not suffice */
 	struct gopclntab *gopclntab;
-	bool has_gopclntab; /* the same */
+	bool has_gopclntab; /* read only once the index does not suffice */
 	struct module *own; /* the module, where nobody else has it */
 	char path[PATH_MAX]; /* of that */
 	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	const char *why;
-	char sym_why[SYM_TROUBLE]; /* what it may point to */
+	char made_why[MAKE_WHY]; /* what it may point to */
 };
 
-static const struct module_files *get_files(struct lookup *lookup)
+static struct module_files *get_files(struct lookup *lookup)
 {
 	if (!lookup->has_files)
 		finder_find(lookup->finder, lookup->module, &lookup->files);
@@ -52,8 +50,7 @@ static const struct module_files *get_files(struct lookup *lookup)
 	return &lookup->files;
 }
 
-/* One that is in the store has all there is to be had. */
-static struct index *open_stored(const struct module *module)
+struct index *lookup_stored(const struct module *module)
 {
 	char dir[PATH_MAX], path[PATH_MAX];
 	struct index *index;
@@ -72,9 +69,37 @@ static struct index *open_stored(const struct module *module)
 	return index;
 }
 
+/* One that is in the store has all there is to be had, unless it was made
+ * without DWARF, and there is some now; or of DWARF and without the binary, and
+ * both are there. */
+static bool is_whole(struct lookup *lookup, const struct index *index)
+{
+	const unsigned all = INDEX_OF_DWARF | INDEX_OF_CODE;
+	unsigned made_of = index_made_of(index);
+	const struct module_files *files;
+
+	if ((made_of & all) == all)
+		return true;
+	files = get_files(lookup);
+	return !files->debug.has_dwarf ||
+	       (made_of & INDEX_OF_DWARF && !files->code.elf);
+}
+
+static void use_stored(struct lookup *lookup)
+{
+	struct index *index = lookup_stored(lookup->module);
+
+	if (index && !is_whole(lookup, index)) {
+		index_close(index);
+		index = NULL;
+	}
+	lookup->index = index;
+	lookup->is_stored = index != NULL;
+}
+
 /* What is lost without lines, or half of the names, is made again when more
  * files are there. */
-static void publish(const struct lookup *lookup)
+static void publish(struct lookup *lookup)
 {
 	char dir[PATH_MAX];
 
@@ -82,29 +107,27 @@ static void publish(const struct lookup *lookup)
 	    !index_has_lines(lookup->index) ||
 	    !store_dir(dir, sizeof(dir)))
 		return;
-	store_publish(dir, index_build_id(lookup->index), lookup->bytes.bytes,
-		      lookup->bytes.len, NULL);
+	lookup->is_stored = store_publish(dir, index_build_id(lookup->index),
+					  lookup->bytes.bytes,
+					  lookup->bytes.len, NULL);
 }
 
 static void make(struct lookup *lookup)
 {
-	const struct module_files *files = get_files(lookup);
+	struct module_files *files = get_files(lookup);
 	const struct elf_file *debug = &files->debug;
 	struct elf_file alt = ELF_FILE_NONE;
-	const char *why = NULL;
 	size_t len;
 
-	if (!files->code.elf && !debug->elf)
-		return;
 	if (debug->elf && debug->has_dwarf &&
 	    !finder_find_alt(lookup->finder, debug, &alt) &&
 	    elf_file_section(debug, ".gnu_debugaltlink", &len))
 		lookup->why = "the common debug file (dwz) was not found";
-	if (make_index(files, &alt, &lookup->bytes, &why))
+	if (make_index(files, &alt, &lookup->bytes, lookup->made_why))
 		lookup->index = index_memory(lookup->bytes.bytes,
 					     lookup->bytes.len, NULL);
-	if (why)
-		lookup->why = why;
+	if (lookup->made_why[0])
+		lookup->why = lookup->made_why;
 	elf_file_close(&alt);
 	if (lookup->index)
 		publish(lookup);
@@ -127,7 +150,7 @@ static bool repair(struct lookup *lookup)
 		return false;
 	index_close(lookup->index);
 	lookup->index = NULL;
-	lookup->has_index = false;
+	lookup->has_index = lookup->is_stored = false;
 	return true;
 }
 
@@ -143,7 +166,7 @@ struct lookup *lookup_open(struct finder *finder, const struct module *module,
 	lookup->finder = finder;
 	lookup->files.code = lookup->files.debug = ELF_FILE_NONE;
 	writer_init(&lookup->bytes, MAX_INDEX);
-	lookup->index = open_stored(module);
+	use_stored(lookup);
 	return lookup;
 }
 
@@ -157,31 +180,62 @@ static bool stand_alone(struct lookup *lookup, const char *path,
 	       elf_file_open(path, &lookup->files.debug, err);
 }
 
-struct lookup *lookup_open_file(struct finder *finder, const char *path,
-				struct error *err)
+/* A lookup for a module of its own, which is to be filled in. */
+static struct lookup *open_own(struct finder *finder, const char *path,
+			       struct error *err)
 {
-	struct lookup *lookup = NULL;
-	struct elf_file file;
-	struct module *module;
+	struct module *module = calloc(1, sizeof(*module));
+	struct lookup *lookup = module ? lookup_open(finder, module, true)
+				       : NULL;
 
-	if (!elf_file_open(path, &file, err))
-		return NULL;
-	module = calloc(1, sizeof(*module));
-	if (module)
-		lookup = lookup_open(finder, module, true);
 	if (!lookup) {
 		free(module);
-		elf_file_close(&file);
 		fail(err, ERR_NO_MEMORY, "no memory");
 		return NULL;
 	}
 	lookup->own = module;
-	module->build_id = file.build_id;
 	module->path = realpath(path, lookup->path);
+	return lookup;
+}
+
+/* Breakpad's symbol file FILE, which is the lookup's now. Nothing else is taken
+ * for its module. */
+static struct lookup *open_sym(struct finder *finder, struct sym_file *file,
+			       struct error *err)
+{
+	struct lookup *lookup = open_own(finder, file->path, err);
+
+	if (!lookup) {
+		sym_file_close(file);
+		return NULL;
+	}
+	lookup->files.sym = *file;
+	lookup->has_files = true;
+	lookup->own->build_id = file->id.code;
+	use_stored(lookup);
+	if (file->id.code.len == 0)
+		lookup->why = "it has no CODE_ID, which it would be kept by";
+	return lookup;
+}
+
+struct lookup *lookup_open_file(struct finder *finder, const char *path,
+				struct error *err)
+{
+	struct lookup *lookup;
+	struct elf_file file;
+	struct sym_file sym;
+
+	if (!elf_file_open(path, &file, err))
+		return sym_file_open(path, &sym, NULL)
+			       ? open_sym(finder, &sym, err) : NULL;
+	lookup = open_own(finder, path, err);
+	if (lookup) {
+		lookup->own->build_id = file.build_id;
+		use_stored(lookup);
+	}
 	elf_file_close(&file);
-	if (module->build_id.len > 0)
-		lookup->index = open_stored(module);
-	if (module->build_id.len == 0 && !stand_alone(lookup, path, err)) {
+	if (lookup && lookup->own->build_id.len == 0 &&
+	    !stand_alone(lookup, path, err)) {
 		lookup_close(lookup);
 		return NULL;
 	}
@@ -194,48 +248,18 @@ void lookup_close(struct lookup *lookup)
 		return;
 	index_close(lookup->index);
 	writer_fini(&lookup->bytes);
-	symnames_close(lookup->symnames);
 	gopclntab_close(lookup->gopclntab);
 	module_files_close(&lookup->files);
 	free(lookup->own);
 	free(lookup);
 }
 
-static void open_symnames(struct lookup *lookup)
-{
-	struct sym_file *file;
-	struct sym_trouble trouble;
-	struct error err;
-
-	get_files(lookup);
-	file = &lookup->files.sym;
-	if (file->path == NULL)
-		return;
-	lookup->symnames = symnames_open(file, &err);
-	if (lookup->symnames == NULL) {
-		snprintf(lookup->sym_why, sizeof(lookup->sym_why),
-			 "its symbol file: %.200s", err.text);
-	} else {
-		trouble = symnames_trouble(lookup->symnames);
-		sym_say_trouble(&trouble, lookup->sym_why);
-	}
-	if (lookup->sym_why[0])
-		lookup->why = lookup->sym_why;
-}
-
-static struct symnames *get_symnames(struct lookup *lookup)
-{
-	if (!lookup->has_symnames)
-		open_symnames(lookup);
-	lookup->has_symnames = true;
-	return lookup->symnames;
-}
-
-/* False where it turned out to be unreadable. */
+/* One that no index was made of yet may turn out to be unreadable. */
 static bool has_sym_file(struct lookup *lookup)
 {
-	return get_files(lookup)->sym.path &&
-	       (!lookup->has_symnames || lookup->symnames);
+	if (lookup->index)
+		return index_made_of(lookup->index) & INDEX_OF_SYM;
+	return !lookup->has_index && get_files(lookup)->sym.path;
 }
 
 /* The table is needed at run time, so it is where the code is. */
@@ -269,13 +293,11 @@ const char *lookup_debug_path(struct lookup *lookup)
 	const char *source;
 
 	source = lookup->index ? index_source(lookup->index) : NULL;
-	if (source && index_has_lines(lookup->index))
+	if (source)
 		return source;
 	files = get_files(lookup);
 	if (has_sym_file(lookup))
 		return files->sym.path;
-	if (source)
-		return source;
 	return files->debug.elf ? files->debug.path : files->code.path;
 }
 
@@ -288,8 +310,22 @@ const char *lookup_why(const struct lookup *lookup)
 static uint64_t base_of(struct lookup *lookup)
 {
 	struct index *index = get_index(lookup);
+	const struct module_files *files;
 
-	return index ? index_base(index) : 0;
+	if (index && index_made_of(index) & INDEX_OF_ELF)
+		return index_base(index);
+	files = get_files(lookup);
+	if (!files->code.elf && !files->debug.elf)
+		return 0;
+	return elf_file_base(files->code.elf ? &files->code : &files->debug);
+}
+
+/* ADDRESS as INDEX has it, which may have been made where the module's own
+ * numbering was not known. */
+static uint64_t index_address(struct lookup *lookup, struct index *index,
+			      uint64_t address)
+{
+	return address - base_of(lookup) + index_base(index);
 }
 
 static bool find_symbol(struct lookup *lookup, uint64_t address,
@@ -297,35 +333,26 @@ static bool find_symbol(struct lookup *lookup, uint64_t address,
 {
 	struct index *index = get_index(lookup);
 
-	return index && index_symbol(index, address, out);
+	return index && index_symbol(index,
+				     index_address(lookup, index, address),
+				     out);
+}
+
+/* A stub of the linkage table, which has no symbol. */
+static bool find_stub(struct lookup *lookup, uint64_t address,
+		      struct level *level)
+{
+	if (!stubs_name(&get_files(lookup)->code, address, lookup->stub,
+			sizeof(lookup->stub)))
+		return false;
+	level->function = lookup->stub;
+	level->is_linkage = true;
+	return true;
 }
 
 static bool is_mangled(const char *name)
 {
 	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
-}
-
-/* A name for what no function is known to be at, by something better than an
- * ELF symbol without a size: a stub, or a symbol file's function that the file
- * has no size of. */
-static bool find_unsized(struct lookup *lookup, uint64_t address,
-			 bool has_symbol, struct level *level)
-{
-	struct symnames *symnames;
-
-	if (!has_symbol &&
-	    stubs_name(&get_files(lookup)->code, address, lookup->stub,
-		       sizeof(lookup->stub))) {
-		level->function = lookup->stub;
-	} else {
-		symnames = get_symnames(lookup);
-		if (symnames)
-			level->function = symnames_public(symnames,
-				address - base_of(lookup), &level->icf);
-		level->approximate |= level->function != NULL;
-	}
-	level->is_linkage = level->function != NULL;
-	return level->is_linkage;
 }
 
 /* DWARF leaves out the linkage name of some functions (local classes, lambdas,
@@ -340,8 +367,8 @@ static void complete(struct lookup *lookup, uint64_t address,
 	if (outermost->is_linkage)
 		return;
 	has_symbol = find_symbol(lookup, address, &symbol);
-	if (outermost->function == NULL && !(has_symbol && symbol.sized) &&
-	    find_unsized(lookup, address, has_symbol, outermost))
+	if (outermost->function == NULL && (!has_symbol || symbol.is_public) &&
+	    find_stub(lookup, address, outermost))
 		return;
 	if (!has_symbol)
 		return;
@@ -349,6 +376,7 @@ static void complete(struct lookup *lookup, uint64_t address,
 		outermost->function = symbol.name;
 		outermost->is_linkage = true;
 		outermost->approximate |= !symbol.sized;
+		outermost->icf = symbol.icf;
 		if (outermost->file == NULL)
 			outermost->file = symbol.file;
 	} else if (symbol.sized && is_mangled(symbol.name)) {
@@ -408,23 +436,19 @@ static void write_level(struct writer *out, const struct level *level)
 			(level->icf ? NAME_ICF : 0));
 }
 
-/* The functions at ADDRESS by what has files, lines and inlines: DWARF, which
- * says most, the symbol file, which was made of it, or Go's table, which knows
- * nothing of C. Their number, at most SYMBOLIZE_MAX_INLINES. */
+/* The functions at ADDRESS by what has files, lines and inlines: the index, or
+ * Go's table, which knows nothing of C. Their number, at most
+ * SYMBOLIZE_MAX_INLINES. */
 static size_t find_levels(struct lookup *lookup, uint64_t address,
 			  struct level *levels)
 {
 	struct index *index = get_index(lookup);
 	const struct gopclntab *gopclntab;
-	struct symnames *symnames;
-	size_t n = index ? index_levels(index, address, levels,
-					SYMBOLIZE_MAX_INLINES)
-			 : 0;
+	size_t n = 0;
 
-	symnames = n == 0 ? get_symnames(lookup) : NULL;
-	if (symnames)
-		n = symnames_levels(symnames, address - base_of(lookup),
-				    levels, SYMBOLIZE_MAX_INLINES);
+	if (index)
+		n = index_levels(index, index_address(lookup, index, address),
+				 levels, SYMBOLIZE_MAX_INLINES);
 	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
 	if (gopclntab)
 		n = gopclntab_levels(gopclntab, address, levels,
@@ -460,9 +484,8 @@ size_t lookup_levels(struct lookup *lookup, uint64_t address,
 
 bool lookup_prepare(struct lookup *lookup)
 {
-	struct index *index = get_index(lookup);
-
-	return index && index_has_lines(index);
+	get_index(lookup);
+	return lookup->is_stored;
 }
 
 bool lookup_section(struct lookup *lookup, const char *name,

@@ -7,7 +7,11 @@
 #include "level.h"
 #include "symbolize.h"
 
+struct index;
 struct lookup;
+
+/* MODULE's index as it is in the store, or NULL. */
+struct index *lookup_stored(const struct module *module);
 
 /* Open MODULE's index, if it is in the store; else it is made, once something
  * is asked, from what FINDER finds, and put there. NULL without memory; a
@@ -24,12 +28,13 @@ const char *lookup_debug_path(struct lookup *lookup);
 const char *lookup_why(const struct lookup *lookup);
 
 /* The same for the file PATH itself and what belongs to it, whatever its
- * build-id. NULL with ERR where it cannot be opened. */
+ * build-id; or for one of Breakpad's symbol files by itself, whose addresses
+ * count from the module's base. NULL with ERR where it cannot be opened. */
 struct lookup *lookup_open_file(struct finder *finder, const char *path,
 				struct error *err);
 
-/* Make the index now, if it is not in the store. True where it has lines, and
- * so is kept. */
+/* Make the index now, if it is not in the store, and put it there. False where
+ * it was not kept: lookup_why() says why, or, with NULL, it has no lines. */
 bool lookup_prepare(struct lookup *lookup);
 
 /* The functions at ADDRESS, of the module's own numbering, innermost first, at

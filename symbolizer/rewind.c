@@ -1,8 +1,9 @@
 /* Unwinding afterwards, for dumps that carry registers and stacks but no
  * frames: Breakpad's, Crashpad's. Memory is what the dump has, and behind it
  * what the modules' files say, as far as their build-ids match; CFI is theirs,
- * or that of a symbol file of Breakpad's. The child's half reads those files;
- * rewind_read() is the parent's. */
+ * or that of the modules' indexes in the store, or of symbol files of
+ * Breakpad's. The child's half reads those; rewind_read() is the parent's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "../lib/proc/maps.h"
 #include "../lib/unwind/unwind.h"
 #include "finder.h"
+#include "index/index.h"
 #include "lookup.h"
 #include "symframes.h"
 #include "worker.h"
@@ -23,10 +25,12 @@ struct segment {
 };
 
 struct loaded {
+	const struct module *module;
 	struct module_files files;
 	struct segment segments[MAX_SEGMENTS];
 	size_t nsegments;
-	struct writer frames; /* of the symbol file, made when needed */
+	struct index *index;  /* of the store, opened when needed, or NULL */
+	struct writer frames; /* of the symbol file, the same */
 	char why[SYM_TROUBLE]; /* it is not all in them; or "" */
 };
 
@@ -132,12 +136,31 @@ static void make_frames(struct loaded *loaded)
 	sym_free(&sym);
 }
 
+/* What the index in the store has, or NULL. */
+static const void *stored_frames(struct loaded *loaded, size_t *len_out)
+{
+	const void *frames = NULL;
+	const char *why;
+
+	loaded->index = lookup_stored(loaded->module);
+	if (loaded->index)
+		frames = index_frames(loaded->index, len_out);
+	why = frames ? index_frames_why(loaded->index) : NULL;
+	if (why)
+		snprintf(loaded->why, sizeof(loaded->why), "%s", why);
+	return frames;
+}
+
 /* An unwind_frames. */
 static const void *get_frames(void *opaque, size_t *len_out)
 {
 	struct loaded *loaded = opaque;
+	const void *frames = stored_frames(loaded, len_out);
 
-	make_frames(loaded);
+	if (frames)
+		return frames;
+	if (loaded->files.sym.path)
+		make_frames(loaded);
 	if (loaded->frames.bad || loaded->frames.len == 0)
 		return NULL;
 	*len_out = loaded->frames.len;
@@ -158,6 +181,7 @@ static bool load_modules(struct rewind *rewind, struct finder *finder)
 		const struct module *module = &report->modules[i];
 		struct loaded *loaded = &rewind->loaded[i];
 
+		loaded->module = module;
 		finder_find(finder, module, &loaded->files);
 		writer_init(&loaded->frames, MAX_FRAMES_LEN);
 		if (loaded->files.code.elf)
@@ -167,7 +191,7 @@ static bool load_modules(struct rewind *rewind, struct finder *finder)
 			.end = module->base + module->size,
 			.elf_fd = loaded->files.code.fd,
 			.debug_fd = loaded->files.debug.fd,
-			.frames = loaded->files.sym.path ? get_frames : NULL,
+			.frames = get_frames,
 			.opaque = loaded,
 		};
 	}

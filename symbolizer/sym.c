@@ -290,7 +290,9 @@ static bool add_inline(struct parser *p, const struct sym_inline *inlined)
  * old file leaves the file out, which shows in how many words there are. */
 static const char *parse_inline(struct parser *p, struct line *line)
 {
-	struct sym_inline inlined = { .call_file = SYM_NO_FILE };
+	struct sym_inline inlined = {
+		.call_file = SYM_NO_FILE, .call = (uint32_t)p->sym->ncalls,
+	};
 
 	if (!p->has_function)
 		return "an inlined call in no function";
@@ -304,6 +306,7 @@ static const char *parse_inline(struct parser *p, struct line *line)
 		return "no origin";
 	if (line->at == line->end)
 		return "no address and size";
+	p->sym->ncalls++;
 	while (line->at < line->end) {
 		if (!take_hex(line, &inlined.address) ||
 		    !take_hex(line, &inlined.size))

@@ -1,6 +1,6 @@
 /* Breakpad's symbol files: one module's functions, lines, inlined calls and
  * rules to unwind by, as text (docs/symbol_files.md of Breakpad). This reads
- * the text; symnames.h looks addresses up in what was read, and symframes.h
+ * the text; index/from_sym.h tells an index of the names in it, and symframes.h
  * makes CFI of the rules. Process: the child that can be lost. */
 #ifndef EPITAPH_SYMBOLIZER_SYM_H
 #define EPITAPH_SYMBOLIZER_SYM_H
@@ -58,6 +58,7 @@ struct sym_inline {
 	uint32_t call_line;
 	uint32_t call_file; /* a number of sym.files; SYM_NO_FILE in an old
 	                     * file, which does not say */
+	uint32_t call;      /* its number, below sym.ncalls */
 };
 
 /* A function without a size. */
@@ -98,7 +99,7 @@ struct sym {
 	struct sym_line *lines; /* of one function by address */
 	size_t nlines;
 	struct sym_inline *inlines; /* of one function by depth, address */
-	size_t ninlines;
+	size_t ninlines, ncalls;
 	struct sym_public *publics; /* by address */
 	size_t npublics;
 	struct sym_entry *files, *origins; /* by number */

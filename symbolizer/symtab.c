@@ -222,18 +222,10 @@ static void close_sizeless(struct symtab *symtab)
 
 void symtab_finish(struct symtab *symtab)
 {
-	uint64_t reach = 0;
-
 	if (symtab->len == 0)
 		return;
 	qsort(symtab->symbols, symtab->len, sizeof(*symtab->symbols), by_start);
 	close_sizeless(symtab);
-	symtab->reach = calloc(symtab->len, sizeof(*symtab->reach));
-	for (size_t i = 0; symtab->reach && i < symtab->len; i++) {
-		if (symtab->symbols[i].end > reach)
-			reach = symtab->symbols[i].end;
-		symtab->reach[i] = reach;
-	}
 }
 
 void symtab_fini(struct symtab *symtab)
@@ -242,6 +234,5 @@ void symtab_fini(struct symtab *symtab)
 		elf_file_close(&symtab->minidebug_file);
 	free(symtab->minidebug);
 	free(symtab->symbols);
-	free(symtab->reach);
 	memset(symtab, 0, sizeof(*symtab));
 }

@@ -24,7 +24,6 @@ struct symbol {
 struct symtab {
 	struct symbol *symbols; /* by start, then rank */
 	size_t len;
-	uint64_t *reach; /* reach[i]: the largest end of symbols[0..i] */
 	void *minidebug; /* unpacked .gnu_debugdata, or NULL */
 	struct elf_file minidebug_file;
 };

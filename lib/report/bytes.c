@@ -75,7 +75,8 @@ static uint8_t *make_room(struct writer *w, size_t len)
 		return NULL;
 	}
 	if (cap == 0)
-		cap = WRITER_FIRST_CAP;
+		cap = w->limit < WRITER_FIRST_CAP ? w->limit
+						  : WRITER_FIRST_CAP;
 	while (cap - w->len < len)
 		cap = cap > w->limit / 2 ? w->limit : cap * 2;
 	if (cap != w->cap) {

@@ -108,12 +108,13 @@ static size_t read_loads(const struct image *image, uint64_t address, void *to,
 	return 0;
 }
 
-static size_t read_section(const struct image *image, uint64_t offset,
+static size_t read_section(const struct image *image, uint64_t address,
 			   void *to, size_t len)
 {
+	uint64_t offset = address - image->section_at;
 	size_t left;
 
-	if (offset >= image->section_len)
+	if (address < image->section_at || offset >= image->section_len)
 		return 0;
 	left = image->section_len - (size_t)offset;
 	if (left < len)
@@ -202,7 +203,7 @@ static bool find_section(struct image *image, Elf *elf, const char *name,
 }
 
 bool image_open_section(struct image *image, int fd, uint64_t base,
-			const char *name, uint64_t *address_out)
+			const char *name)
 {
 	uint64_t address = 0;
 	bool found;
@@ -219,7 +220,7 @@ bool image_open_section(struct image *image, int fd, uint64_t base,
 	elf_end(elf);
 	if (!found)
 		return false;
-	*address_out = address == 0 ? 0 : address + image->bias;
+	image->section_at = address == 0 ? 0 : address + image->bias;
 	return true;
 }
 

@@ -20,8 +20,9 @@ struct image_load {
 struct image {
 	struct memory *memory;  /* bytes are read there, or, if NULL, */
 	int fd;                 /* from this file, or, if -1, */
-	const uint8_t *section; /* from these bytes, at address 0 */
+	const uint8_t *section; /* from these bytes */
 	size_t section_len;
+	uint64_t section_at;    /* their address; 0: of one not loaded */
 	uint8_t *owned;         /* what of them is ours to free, or NULL */
 	uint64_t bias;          /* address in the process - vaddr */
 	struct image_load loads[IMAGE_MAX_LOADS];
@@ -37,9 +38,9 @@ bool image_open(struct image *image, struct memory *memory, int fd,
 		uint64_t base);
 
 /* Load section NAME of FD, decompressed. IMAGE gets the file's bias, for the
- * same BASE; *ADDRESS_OUT is the section's (0 for one that is not loaded). */
+ * same BASE. */
 bool image_open_section(struct image *image, int fd, uint64_t base,
-			const char *name, uint64_t *address_out);
+			const char *name);
 
 /* A section of which nothing but its LEN bytes is there, which are borrowed. */
 void image_open_bytes(struct image *image, const void *bytes, size_t len);

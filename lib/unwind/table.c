@@ -62,47 +62,35 @@ static bool open_hdr(struct table *table, struct memory *memory, int fd,
 }
 
 static bool open_section(struct table *table, int fd, uint64_t base,
-			 const char *name, uint64_t *address_out)
+			 const char *name)
 {
 	*table = (struct table){ 0 };
-	if (!image_open_section(&table->image, fd, base, name, address_out))
+	if (!image_open_section(&table->image, fd, base, name))
 		return false;
 	table->abs_bias = table->image.bias;
+	table->start = table->image.section_at;
+	table->end = table->start + table->image.section_len;
 	return true;
+}
+
+bool table_open_eh_frame_section(struct table *table, int fd, uint64_t base)
+{
+	return open_section(table, fd, base, ".eh_frame");
 }
 
 bool table_open_eh_frame(struct table *table, struct memory *memory, int fd,
 			 uint64_t base)
 {
-	uint64_t address;
-
-	if (open_hdr(table, memory, fd, base))
-		return true;
-	/* No header, as in some static programs: the section, if there is
-	 * one, is read where the segments have it. */
-	if (memory || !open_section(table, fd, base, ".eh_frame", &address))
-		return false;
-	table->start = address;
-	table->end = address + table->image.section_len;
-	image_close(&table->image);
-	return address != 0;
-}
-
-/* Addresses of a section that is not loaded are offsets in it. */
-static void begin_debug_frame(struct table *table)
-{
-	table->is_debug_frame = true;
-	table->start = 0;
-	table->end = table->image.section_len;
+	/* Some static programs have no header. */
+	return open_hdr(table, memory, fd, base) ||
+	       (!memory && table_open_eh_frame_section(table, fd, base));
 }
 
 bool table_open_debug_frame(struct table *table, int fd, uint64_t base)
 {
-	uint64_t address;
-
-	if (!open_section(table, fd, base, ".debug_frame", &address))
+	if (!open_section(table, fd, base, ".debug_frame"))
 		return false;
-	begin_debug_frame(table);
+	table->is_debug_frame = true;
 	return true;
 }
 
@@ -111,7 +99,8 @@ void table_open_frames(struct table *table, const void *bytes, size_t len,
 {
 	*table = (struct table){ .abs_bias = base };
 	image_open_bytes(&table->image, bytes, len);
-	begin_debug_frame(table);
+	table->is_debug_frame = true;
+	table->end = len;
 }
 
 void table_close(struct table *table)
@@ -245,38 +234,43 @@ static bool grow_index(struct table *table, struct table_buffers *buffers,
 	return true;
 }
 
-/* Add the entry at AT, if it is an FDE. *NEXT_OUT is where the one behind it
- * begins. False at the end, or where that is not known. */
-static bool index_entry(struct table *table, struct table_buffers *buffers,
-			uint64_t at, uint64_t *next_out)
+bool table_next(const struct table *table, struct table_buffers *buffers,
+		uint64_t *next, uint64_t *at_out, struct cie *cie_out,
+		struct fde *fde_out)
 {
-	struct entry_head head;
-	struct reader r;
-	struct cie cie;
-	struct fde fde;
+	while (*next < table->end) {
+		uint64_t at = *next;
+		struct entry_head head;
+		struct reader r;
 
-	reader_init(&r, buffers->fde,
-		    image_read(&table->image, at, buffers->fde, 24));
-	if (!entry_head(&r, at, table->is_debug_frame, &head) ||
-	    head.size == 0 || head.size > table->end - at)
-		return false;
-	*next_out = at + head.size;
-	if (!head.is_cie && read_fde(table, buffers, at, &cie, &fde))
-		table->index[table->index_len++] = (struct table_index){
-			fde.start, fde.start + fde.len, at
-		};
-	return true;
+		reader_init(&r, buffers->fde,
+			    image_read(&table->image, at, buffers->fde, 24));
+		if (!entry_head(&r, at, table->is_debug_frame, &head) ||
+		    head.size == 0 || head.size > table->end - at)
+			return false;
+		*next = at + head.size;
+		if (head.is_cie ||
+		    !read_fde(table, buffers, at, cie_out, fde_out))
+			continue;
+		*at_out = at;
+		return true;
+	}
+	return false;
 }
 
 static void build_index(struct table *table, struct table_buffers *buffers)
 {
-	uint64_t at = table->start;
+	uint64_t next = table->start, at;
 	size_t cap = 0;
+	struct cie cie;
+	struct fde fde;
 
 	table->has_index = true;
-	while (at < table->end && grow_index(table, buffers, &cap))
-		if (!index_entry(table, buffers, at, &at))
-			break;
+	while (grow_index(table, buffers, &cap) &&
+	       table_next(table, buffers, &next, &at, &cie, &fde))
+		table->index[table->index_len++] = (struct table_index){
+			fde.start, fde.start + fde.len, at
+		};
 	if (table->index_len > 0)
 		qsort(table->index, table->index_len, sizeof(*table->index),
 		      compare_index);

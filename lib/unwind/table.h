@@ -49,6 +49,10 @@ struct table {
 bool table_open_eh_frame(struct table *table, struct memory *memory, int fd,
 			 uint64_t base);
 
+/* The same for the section .eh_frame of FD, all of it, and without a search
+ * table. */
+bool table_open_eh_frame_section(struct table *table, int fd, uint64_t base);
+
 /* The same for the section .debug_frame of FD. */
 bool table_open_debug_frame(struct table *table, int fd, uint64_t base);
 
@@ -58,6 +62,14 @@ void table_open_frames(struct table *table, const void *bytes, size_t len,
 		       uint64_t base);
 
 void table_close(struct table *table);
+
+/* The first FDE at *NEXT (the table's start, to begin with) or behind it that
+ * makes sense, and its CIE: *AT_OUT is where it is, *NEXT behind it. Programs
+ * lie in BUFFERS, and are not checked. False at the end, or where what follows
+ * makes no sense; then *NEXT is all that may have changed. */
+bool table_next(const struct table *table, struct table_buffers *buffers,
+		uint64_t *next, uint64_t *at_out, struct cie *cie_out,
+		struct fde *fde_out);
 
 /* Find, parse and check the FDE for PC (an address of the process), and its
  * CIE. The programs they point to lie in BUFFERS. */

@@ -129,18 +129,46 @@ static void answer(int fd, enum answer what, const struct error *err)
 	_exit(0);
 }
 
+/* The index has all that one of Breakpad's symbol files says, so no copy is
+ * kept. */
+static bool is_sym(const char *path)
+{
+	struct sym_file file;
+
+	if (!sym_file_open(path, &file, NULL))
+		return false;
+	sym_file_close(&file);
+	return true;
+}
+
 static void copy_file(const struct order *order, int fd)
 {
 	struct elf_file file;
 	struct error err;
 
-	if (!elf_file_open(order->path, &file, &err))
+	if (!elf_file_open(order->path, &file, &err)) {
+		if (is_sym(order->path))
+			return;
 		answer(fd, ANSWER_FAILED, &err);
+	}
 	if (!store_add(order->arguments->store, &file.build_id,
 		       file.has_code ? STORE_CODE : STORE_DEBUG, file.fd,
 		       &err))
 		answer(fd, ANSWER_FAILED, &err);
 	elf_file_close(&file);
+}
+
+/* Make the index, and say what came of it. */
+static void prepare(struct lookup *lookup, int fd)
+{
+	struct error err;
+
+	if (lookup_prepare(lookup))
+		answer(fd, ANSWER_DONE, NULL);
+	if (!lookup_why(lookup))
+		answer(fd, ANSWER_NO_LINES, NULL);
+	fail(&err, ERR_BAD_DATA, "%s", lookup_why(lookup));
+	answer(fd, ANSWER_FAILED, &err);
 }
 
 static void index_file(void *context, int fd)
@@ -159,8 +187,7 @@ static void index_file(void *context, int fd)
 	lookup = lookup_open_file(finder, order->path, &err);
 	if (!lookup)
 		answer(fd, ANSWER_FAILED, &err);
-	answer(fd, lookup_prepare(lookup) ? ANSWER_DONE : ANSWER_NO_LINES,
-	       NULL);
+	prepare(lookup, fd);
 }
 
 /* False where it could not be read, with ERR. */

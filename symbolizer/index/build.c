@@ -32,7 +32,7 @@ struct build {
 	struct build_row *rows;
 	size_t nrows, rows_cap;
 	struct pack_symbol *symbols;
-	size_t nsymbols;
+	size_t nsymbols, symbols_cap;
 	struct tails tails;
 	bool bad;
 };
@@ -127,7 +127,7 @@ static uint64_t function_key(const struct build *build, uint32_t number)
 {
 	const struct pack_function *function = &build->functions[number];
 
-	return (uint64_t)function->name << 1 | function->linkage;
+	return (uint64_t)function->name << 32 | function->flags;
 }
 
 uint32_t build_file(struct build *build, const char *path)
@@ -154,7 +154,7 @@ uint32_t build_file(struct build *build, const char *path)
 	return *place;
 }
 
-uint32_t build_function(struct build *build, const char *name, bool linkage)
+uint32_t build_function(struct build *build, const char *name, unsigned flags)
 {
 	uint32_t text = strings_add(&build->strings, name), *place;
 	struct pack_function *more;
@@ -164,7 +164,7 @@ uint32_t build_function(struct build *build, const char *name, bool linkage)
 			 build->nfunctions, function_key))
 		return 0;
 	place = find_place(build, build->slots, build->nslots, function_key,
-			   (uint64_t)text << 1 | linkage);
+			   (uint64_t)text << 32 | flags);
 	if (*place != 0)
 		return *place;
 	more = array_grow(build->functions, build->nfunctions,
@@ -175,7 +175,7 @@ uint32_t build_function(struct build *build, const char *name, bool linkage)
 	}
 	build->functions = more;
 	more[build->nfunctions] = (struct pack_function){
-		.name = text, .linkage = linkage,
+		.name = text, .flags = flags,
 	};
 	*place = (uint32_t)build->nfunctions++;
 	return *place;
@@ -233,11 +233,29 @@ void build_call(struct build *build, const struct build_call *call)
 	tails_call(&build->tails, call);
 }
 
+/* True where ROW, which goes on where the last one ends, says the same, and was
+ * made one with it. */
+static bool extend_last(struct build *build, const struct build_row *row)
+{
+	struct build_row *last = build->nrows > 0
+				 ? &build->rows[build->nrows - 1] : NULL;
+
+	if (!last || last->start + last->len != row->start ||
+	    last->scope != row->scope || last->file != row->file ||
+	    last->line != row->line || row->len > UINT32_MAX - last->len)
+		return false;
+	last->len += row->len;
+	return true;
+}
+
 void build_add(struct build *build, const struct build_row *row)
 {
-	struct build_row *more = array_grow(build->rows, build->nrows,
-					    &build->rows_cap, sizeof(*more));
+	struct build_row *more;
 
+	if (extend_last(build, row))
+		return;
+	more = array_grow(build->rows, build->nrows, &build->rows_cap,
+			  sizeof(*more));
 	if (!more) {
 		build->bad = true;
 		return;
@@ -251,29 +269,96 @@ static uint32_t clamp(uint64_t value)
 	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-void build_symbols(struct build *build, const struct symtab *symtab)
+static void add_symbol(struct build *build, const struct pack_symbol *symbol)
 {
-	size_t n = symtab->reach ? symtab->len : 0;
+	struct pack_symbol *more = array_grow(build->symbols, build->nsymbols,
+					      &build->symbols_cap,
+					      sizeof(*more));
 
-	build->symbols = calloc(n + 1, sizeof(*build->symbols));
-	if (!build->symbols) {
+	if (!more) {
 		build->bad = true;
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		const struct symbol *from = &symtab->symbols[i];
-		struct pack_symbol *to = &build->symbols[build->nsymbols++];
+	build->symbols = more;
+	more[build->nsymbols++] = *symbol;
+}
 
-		to->start = from->start;
-		to->size = clamp(from->end - from->start);
-		to->reach = clamp(symtab->reach[i] - from->start);
-		to->name = strings_add(&build->strings, from->name);
-		to->file_and_flags = (uint32_t)from->rank << SYMBOL_RANK_SHIFT;
+void build_symbols(struct build *build, const struct symtab *symtab)
+{
+	for (size_t i = 0; i < symtab->len; i++) {
+		const struct symbol *from = &symtab->symbols[i];
+		struct pack_symbol to = {
+			.start = from->start,
+			.size = clamp(from->end - from->start),
+			.name = strings_add(&build->strings, from->name),
+			.file_and_flags =
+				(uint32_t)from->rank << SYMBOL_RANK_SHIFT,
+		};
+
 		if (from->file)
-			to->file_and_flags |= build_file(build, from->file);
+			to.file_and_flags |= build_file(build, from->file);
 		if (from->sized)
-			to->file_and_flags |= SYMBOL_SIZED;
+			to.file_and_flags |= SYMBOL_SIZED;
+		add_symbol(build, &to);
 	}
+}
+
+void build_public(struct build *build, uint64_t start, uint64_t end,
+		  const char *name, bool folded)
+{
+	const struct pack_symbol symbol = {
+		.start = start, .size = clamp(end - start),
+		.name = strings_add(&build->strings, name),
+		.file_and_flags = SYMBOL_PUBLIC | (folded ? SYMBOL_FOLDED : 0),
+	};
+
+	add_symbol(build, &symbol);
+}
+
+static int by_symbol_start(const void *left, const void *right)
+{
+	const struct pack_symbol *a = left, *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+static bool is_same_symbol(const struct pack_symbol *a,
+			   const struct pack_symbol *b)
+{
+	return a->start == b->start && a->size == b->size &&
+	       a->name == b->name && a->file_and_flags == b->file_and_flags;
+}
+
+/* A binary has many of its debug file's. */
+static void drop_repeated_symbols(struct build *build)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < build->nsymbols; i++)
+		if (kept == 0 || !is_same_symbol(&build->symbols[kept - 1],
+						 &build->symbols[i]))
+			build->symbols[kept++] = build->symbols[i];
+	build->nsymbols = kept;
+}
+
+/* By start, each once, and how far each or any before it comes. */
+static bool finish_symbols(struct build *build)
+{
+	uint64_t reach = 0;
+
+	if (!array_sort(build->symbols, build->nsymbols,
+			sizeof(*build->symbols), by_symbol_start))
+		return false;
+	drop_repeated_symbols(build);
+	for (size_t i = 0; i < build->nsymbols; i++) {
+		struct pack_symbol *symbol = &build->symbols[i];
+		uint64_t end = symbol->start + symbol->size;
+
+		if (end > reach)
+			reach = end;
+		symbol->reach = clamp(reach - symbol->start);
+	}
+	return true;
 }
 
 static int by_start(const void *left, const void *right)
@@ -331,6 +416,7 @@ bool build_write(struct build *build, const struct build_module *module,
 	if (build->bad || build->strings.bytes.bad ||
 	    !array_sort(build->rows, build->nrows, sizeof(*build->rows),
 			by_start) ||
+	    !finish_symbols(build) ||
 	    !tails_finish(&build->tails, &build->strings, build->symbols,
 			  build->nsymbols))
 		return false;
@@ -348,6 +434,10 @@ bool build_write(struct build *build, const struct build_module *module,
 		.strings = &build->strings,
 		.source = strings_add(&build->strings, module->source),
 		.build_id = &module->build_id, .base = module->base,
+		.made_of = module->made_of, .frames = module->frames,
+		.frames_why = strings_add(&build->strings,
+					  module->frames_why
+						  ? module->frames_why : ""),
 	};
 	return pack_write(&pack, out);
 }

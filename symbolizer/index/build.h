@@ -21,8 +21,12 @@ void build_free(struct build *build);
 /* Numbers of what is said by others later; the same for the same. 0 stands for
  * none, and comes back where there is no memory: the build is then bad. */
 uint32_t build_file(struct build *build, const char *path);
-/* LINKAGE: NAME is mangled, or as a symbol table has it. */
-uint32_t build_function(struct build *build, const char *name, bool linkage);
+enum {
+	BUILD_LINKAGE = 1, /* it is mangled, or as a symbol table has it */
+	BUILD_FOLDED = 2,  /* others have the very same code */
+};
+
+uint32_t build_function(struct build *build, const char *name, unsigned flags);
 
 /* FUNCTION by itself, beginning at ENTRY; and as it was inlined into the scope
  * PARENT at a line of a file. */
@@ -45,7 +49,7 @@ struct build_call {
 void build_call(struct build *build, const struct build_call *call);
 uint32_t build_text(struct build *build, const char *text);
 
-/* What is at the addresses [START, END). Of what overlaps, what starts first
+/* What is at LEN addresses from START on. Of what overlaps, what starts first
  * counts, and of that what was said first. */
 struct build_row {
 	uint64_t start;
@@ -60,14 +64,22 @@ struct build_row {
 
 void build_add(struct build *build, const struct build_row *row);
 
-/* All of SYMTAB, which is finished; once. */
+/* All of SYMTAB, which is finished. */
 void build_symbols(struct build *build, const struct symtab *symtab);
+
+/* A function that a symbol file of Breakpad's has no size of: it is somewhere
+ * in [START, END). */
+void build_public(struct build *build, uint64_t start, uint64_t end,
+		  const char *name, bool folded);
 
 /* Which module it is, and from which file most of this is. */
 struct build_module {
 	struct build_id build_id;
 	uint64_t base; /* address of the file's offset 0 */
 	const char *source;
+	unsigned made_of; /* index.h's flags */
+	const struct writer *frames; /* as index_frames() gives it, or NULL */
+	const char *frames_why; /* some of it is missing, or NULL */
 };
 
 /* Write the index to OUT, which is empty. False without memory. */

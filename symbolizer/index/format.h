@@ -8,7 +8,7 @@
 #define INDEX_MAGIC UINT64_C(0x0a58444e49504524) /* "$EPINDX\n" */
 
 enum {
-	INDEX_VERSION = 1,
+	INDEX_VERSION = 3,
 	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */
@@ -37,6 +37,8 @@ enum index_section {
 	INDEX_CALLS,     /* of functions that end in tail calls: u64 behind the
 	                  * call, callee */
 	INDEX_TAILS,     /* tail calls: u64 caller, behind the jump, callee */
+	INDEX_FRAMES,    /* CFI as in .debug_frame, by the distance from the
+	                  * module's base */
 	INDEX_STRINGS,   /* each with a NUL, and in one chunk: the section
 	                  * begins with one; offset 0 is the empty one */
 	INDEX_SECTIONS,
@@ -65,10 +67,14 @@ enum {
 /* Flags above the file in a function. */
 #define FUNCTION_FILE UINT32_C(0x00ffffff)
 #define FUNCTION_LINKAGE UINT32_C(0x01000000)
+#define FUNCTION_FOLDED UINT32_C(0x02000000)
 
-/* Above the file in a symbol: its rank, and whether it has a size. */
+/* Above the file in a symbol: its rank, and whether it has a size, or is one of
+ * a symbol file of Breakpad's. */
 #define SYMBOL_FILE UINT32_C(0x00ffffff)
+#define SYMBOL_FOLDED UINT32_C(0x20000000)
+#define SYMBOL_PUBLIC UINT32_C(0x40000000)
 #define SYMBOL_SIZED UINT32_C(0x80000000)
-enum { SYMBOL_RANK_SHIFT = 24, SYMBOL_RANK_MASK = 0x7f };
+enum { SYMBOL_RANK_SHIFT = 24, SYMBOL_RANK_MASK = 0x1f };
 
 #endif

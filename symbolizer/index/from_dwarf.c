@@ -46,8 +46,6 @@ struct work {
 	uint64_t *origins;    /* functions that were named, by DIE */
 	uint32_t *functions;  /* their numbers */
 	size_t norigins;      /* places for them, a power of two */
-
-	struct build_row row; /* to be told; len 0: none */
 };
 
 /* Cells */
@@ -196,9 +194,10 @@ static uint32_t name_function(struct work *work, uint64_t die)
 
 	tree_name((struct die_ref){ work->unit->file, die }, &name);
 	if (name.linkage)
-		number = build_function(work->build, name.linkage, true);
+		number = build_function(work->build, name.linkage,
+					BUILD_LINKAGE);
 	else if (name.qualified)
-		number = build_function(work->build, name.qualified, false);
+		number = build_function(work->build, name.qualified, 0);
 	free(name.qualified);
 	return number;
 }
@@ -273,29 +272,13 @@ static uint32_t scope_of(struct work *work, uint32_t index)
 
 /* Rows */
 
-static void flush(struct work *work)
-{
-	if (work->row.len > 0)
-		build_add(work->build, &work->row);
-	work->row.len = 0;
-}
-
 static void add_row(struct work *work, uint64_t start, uint64_t end,
-		    const struct build_row *what)
+		    struct build_row *what)
 {
-	struct build_row *row = &work->row;
-
-	if (row->len > 0 && row->start + row->len == start &&
-	    row->scope == what->scope && row->file == what->file &&
-	    row->line == what->line && end - row->start <= UINT32_MAX) {
-		row->len = (uint32_t)(end - row->start);
-		return;
-	}
-	flush(work);
-	*row = *what;
-	row->start = start;
-	row->len = end - start <= UINT32_MAX ? (uint32_t)(end - start)
-					     : UINT32_MAX;
+	what->start = start;
+	what->len = end - start <= UINT32_MAX ? (uint32_t)(end - start)
+					      : UINT32_MAX;
+	build_add(work->build, what);
 }
 
 static uint32_t scope_at(const struct work *work, uint64_t address)
@@ -352,7 +335,6 @@ static void merge(struct work *work)
 	size_t cell = 0, row = 0;
 	uint64_t at = 0;
 
-	work->row.len = 0;
 	while (cell < work->nedges || row < lines->nrows) {
 		bool is_row = cell == work->nedges ||
 			      (row < lines->nrows &&
@@ -365,7 +347,6 @@ static void merge(struct work *work)
 		cell += !is_row;
 		row += is_row;
 	}
-	flush(work);
 }
 
 /* Calls */

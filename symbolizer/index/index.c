@@ -22,6 +22,8 @@ struct index {
 	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
 	uint64_t base, first, sums_at;
 	uint32_t source; /* in strings */
+	uint32_t made_of;
+	uint32_t frames_why; /* in strings */
 	uint64_t *checked; /* a bit per chunk */
 	bool is_damaged;
 };
@@ -46,6 +48,8 @@ static bool read_head(struct index *index)
 	index->base = reader_u64(&r);
 	index->first = reader_u64(&r);
 	index->source = reader_u32(&r);
+	index->made_of = reader_u32(&r);
+	index->frames_why = reader_u32(&r);
 	reader_u32(&r);
 	index->sums_at = reader_u64(&r);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
@@ -199,6 +203,11 @@ bool index_is_damaged(const struct index *index)
 	return index->is_damaged;
 }
 
+unsigned index_made_of(const struct index *index)
+{
+	return index->made_of;
+}
+
 uint64_t index_base(const struct index *index)
 {
 	return index->base;
@@ -320,6 +329,21 @@ const char *index_source(struct index *index)
 	return text_at(index, index->source);
 }
 
+const void *index_frames(struct index *index, size_t *len_out)
+{
+	struct reader r = section_part(index, INDEX_FRAMES, 0, UINT64_MAX);
+
+	if (r.bad || r.len == 0)
+		return NULL;
+	*len_out = r.len;
+	return r.bytes;
+}
+
+const char *index_frames_why(struct index *index)
+{
+	return text_at(index, index->frames_why);
+}
+
 struct row {
 	uint64_t scope;
 	uint64_t file;
@@ -417,7 +441,7 @@ static bool read_scope(struct index *index, uint64_t number, struct scope *out)
 struct function {
 	const char *name;
 	uint32_t file, line;
-	bool is_linkage;
+	bool is_linkage, icf;
 };
 
 static bool read_function(struct index *index, uint64_t number,
@@ -433,6 +457,7 @@ static bool read_function(struct index *index, uint64_t number,
 	out->name = text_at(index, name);
 	out->file = file & FUNCTION_FILE;
 	out->is_linkage = file & FUNCTION_LINKAGE;
+	out->icf = file & FUNCTION_FOLDED;
 	return true;
 }
 
@@ -481,6 +506,7 @@ size_t index_levels(struct index *index, uint64_t address,
 			return 0;
 		level->function = function.name;
 		level->is_linkage = function.is_linkage;
+		level->icf = function.icf;
 		set_place(index, level, &function, has_file, file, line);
 		has_file = found.has_call_file;
 		file = found.call_file;
@@ -497,7 +523,7 @@ struct found_symbol {
 	uint64_t start, end, reach;
 	uint32_t name, file;
 	unsigned rank;
-	bool sized;
+	bool sized, is_public, icf;
 };
 
 static bool read_symbol(struct index *index, uint64_t number,
@@ -515,6 +541,8 @@ static bool read_symbol(struct index *index, uint64_t number,
 	out->file = flags & SYMBOL_FILE;
 	out->rank = flags >> SYMBOL_RANK_SHIFT & SYMBOL_RANK_MASK;
 	out->sized = flags & SYMBOL_SIZED;
+	out->is_public = flags & SYMBOL_PUBLIC;
+	out->icf = flags & SYMBOL_FOLDED;
 	return !r.bad;
 }
 
@@ -523,6 +551,8 @@ static bool is_better(const struct found_symbol *a,
 {
 	if (a->sized != than->sized)
 		return a->sized;
+	if (a->is_public != than->is_public)
+		return a->is_public;
 	if (a->start != than->start)
 		return a->start > than->start;
 	return a->rank < than->rank;
@@ -555,6 +585,8 @@ bool index_symbol(struct index *index, uint64_t address,
 	out->name = text_at(index, best.name);
 	out->file = file_path(index, best.file);
 	out->sized = best.sized;
+	out->is_public = best.is_public;
+	out->icf = best.icf;
 	return out->name != NULL;
 }
 

@@ -28,6 +28,17 @@ const struct build_id *index_build_id(const struct index *index);
  * called. */
 bool index_has_lines(const struct index *index);
 
+/* What it was made of. An index without ELF has addresses that count from the
+ * module's base. */
+enum {
+	INDEX_OF_DWARF = 1,
+	INDEX_OF_SYM = 2, /* names of one of Breakpad's symbol files */
+	INDEX_OF_ELF = 4, /* symbols, if nothing else */
+	INDEX_OF_CODE = 8, /* and the CFI of a binary */
+};
+
+unsigned index_made_of(const struct index *index);
+
 /* The path of the file that this is from, or NULL. */
 const char *index_source(struct index *index);
 
@@ -46,11 +57,14 @@ struct index_symbol {
 	const char *name;
 	const char *file; /* that a local one is of, or NULL */
 	bool sized;       /* false: it may end before the address */
+	bool is_public;   /* of a symbol file of Breakpad's; then not sized */
+	bool icf;         /* others have the very same code */
 };
 
 /* The function at ADDRESS by symbols alone. One with a size that holds ADDRESS
- * beats one without; the innermost beats the one around it; of several names
- * the best known is taken. */
+ * beats one without, and of these that of a symbol file one of ELF; the
+ * innermost beats the one around it; of several names the best known is
+ * taken. */
 bool index_symbol(struct index *index, uint64_t address,
 		  struct index_symbol *out);
 
@@ -71,6 +85,12 @@ struct index_tail {
  * number. Where the index is damaged, one of which nothing is known. */
 size_t index_tails(struct index *index, uint64_t entry,
 		   struct index_tail *tails, size_t max);
+
+/* CFI in the form of .debug_frame, with addresses that count from the module's
+ * base, as an unwind_frames gives it: *LEN_OUT bytes of the index, or NULL.
+ * index_frames_why() says what of it is missing, or NULL. */
+const void *index_frames(struct index *index, size_t *len_out);
+const char *index_frames_why(struct index *index);
 
 /* The address that the file's offset 0 has. */
 uint64_t index_base(const struct index *index);

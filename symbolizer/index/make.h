@@ -5,10 +5,14 @@
 #include "../../lib/report/bytes.h"
 #include "../finder.h"
 
+enum { MAKE_WHY = SYM_TROUBLE };
+
 /* Write the index of FILES, and ALT (dwz's common file, or one that is not
- * open), to OUT: it holds functions and lines as far as there is DWARF, and
- * symbols. *WHY_OUT is what went wrong, or NULL. False without memory. */
-bool make_index(const struct module_files *files, const struct elf_file *alt,
-		struct writer *out, const char **why_out);
+ * open), to OUT: it holds functions and lines as far as DWARF has them, or a
+ * symbol file of Breakpad's where there is none, and symbols. It is of no
+ * build-id where no file says one. WHY_OUT is what went wrong, or "". False
+ * where there is nothing to make one of, or no memory. */
+bool make_index(struct module_files *files, const struct elf_file *alt,
+		struct writer *out, char why_out[MAKE_WHY]);
 
 #endif

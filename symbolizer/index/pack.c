@@ -50,6 +50,12 @@ static int by_uses(const void *left, const void *right)
 	return a->uses > b->uses ? -1 : a->uses < b->uses;
 }
 
+static uint32_t flags_of(const struct pack_function *function)
+{
+	return (function->flags & BUILD_LINKAGE ? FUNCTION_LINKAGE : 0) |
+	       (function->flags & BUILD_FOLDED ? FUNCTION_FOLDED : 0);
+}
+
 /* A function that nothing is in gets no number. */
 static bool write_functions(struct packing *packing)
 {
@@ -75,9 +81,7 @@ static bool write_functions(struct packing *packing)
 			break;
 		function->number = (uint32_t)i;
 		writer_u32(packing->out, function->name);
-		writer_u32(packing->out,
-			   function->file |
-			   (function->linkage ? FUNCTION_LINKAGE : 0));
+		writer_u32(packing->out, function->file | flags_of(function));
 		writer_u32(packing->out, function->line);
 	}
 	end(packing, INDEX_FUNCTIONS);
@@ -281,6 +285,8 @@ static void patch_head(struct packing *packing, uint64_t sums_at)
 	writer_u64(&head, packing->pack->base);
 	writer_u64(&head, first_address(packing->pack));
 	writer_u32(&head, packing->pack->source);
+	writer_u32(&head, packing->pack->made_of);
+	writer_u32(&head, packing->pack->frames_why);
 	writer_u32(&head, 0);
 	writer_u64(&head, sums_at);
 	for (int i = 0; i < INDEX_SECTIONS; i++) {
@@ -325,6 +331,8 @@ bool pack_write(struct pack *pack, struct writer *out)
 	write_files(&packing);
 	write_symbols(&packing);
 	write_calls(&packing);
+	if (pack->frames)
+		put_section(&packing, INDEX_FRAMES, pack->frames);
 	writer_align(out, INDEX_CHUNK);
 	put_section(&packing, INDEX_STRINGS, &pack->strings->bytes);
 	write_sums(&packing);

@@ -10,7 +10,7 @@ struct pack_function {
 	uint32_t file, line; /* that its rows are measured from */
 	uint32_t uses;
 	uint32_t number; /* that it gets */
-	bool linkage;
+	unsigned flags;  /* as it was told */
 };
 
 struct pack_scope {
@@ -56,6 +56,9 @@ struct pack {
 	size_t ntails;
 	const struct build_id *build_id;
 	uint32_t source; /* in strings */
+	uint32_t made_of;
+	const struct writer *frames;
+	uint32_t frames_why; /* in strings */
 	uint64_t base; /* address of the file's offset 0 */
 };
 

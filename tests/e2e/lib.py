@@ -444,7 +444,7 @@ def symbol_store():
 
 def forget_symbols():
     """Take away the indexes of files that are not as they were."""
-    shutil.rmtree(symbol_store())
+    shutil.rmtree(symbol_store(), ignore_errors=True)
 
 
 def crashed_thread(symbolized):

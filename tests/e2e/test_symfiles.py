@@ -115,6 +115,7 @@ def test_inlined_calls():
                         ("old", ("linux_inline.cpp",) * 4)):
         store_sym(form, "linux_inline", INLINE_ID,
                   SYMBOLS / f"linux_inline.{form}.sym")
+        lib.forget_symbols()
         found = lib.symbolize(dump_of("linux_inline"), "-S", form)
         frames = lib.crashed_thread(found)["frames"]
         assert [named(frame) for frame in frames[:4]] == [
@@ -195,6 +196,68 @@ def test_rules_of_files():
         assert module["why"] is None, module
 
 
+def is_by_rules(thread):
+    return {f["trust"] for f in thread["frames"]} == {"context", "cfi"}
+
+
+def test_rules_of_indexes():
+    """a dump without frames is unwound by indexes when the files are gone"""
+    for option in ("-O2", "-fno-asynchronous-unwind-tables"):
+        program = compile_names("program", "-O2", option)
+        report = crash(program)
+        wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+        hidden = bare(report, "bare.dmp")
+        program.unlink()
+        _, thread = walk(hidden)
+        assert lib.pcs(thread) == wanted, list(map(hex, lib.pcs(thread)))
+        assert is_by_rules(thread) and thread["truncated"] is None, option
+        lib.forget_symbols()
+        _, without = walk(hidden)
+        assert lib.pcs(without) != wanted, "the files are not hidden"
+
+
+def test_rules_of_later_files():
+    """an index of a debug file gets the rules of the binary that is added"""
+    program = compile_names("program", "-O2")
+    report = crash(program)
+    wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+    hidden = bare(report, "bare.dmp")
+    identity = build_id(program)
+    objcopy("--only-keep-debug", program, "debug")
+    objcopy("--strip-all", program)
+    store = lib.symbol_store()
+    stored = store / identity[:2] / identity[2:]
+    os.unlink(f"{stored}.csym")
+    os.rename(program, "aside")
+    lib.epitaph_ok("symbols", "add", "-S", store, "debug")
+    assert not is_by_rules(walk(hidden)[1])
+    lib.epitaph_ok("symbols", "add", "-S", store, "aside")
+    for path in ("aside", stored, f"{stored}.debug"):
+        os.unlink(path)
+    _, thread = walk(hidden)
+    assert lib.pcs(thread) == wanted and is_by_rules(thread), thread
+
+
+def test_rules_of_kept_files():
+    """an index of a symbol file has its rules, and what of them is missing"""
+    program, report = stripped("program")
+    wanted = lib.pcs(lib.crashed_thread(lib.symbolize(report)))
+    hidden = bare(report, "bare.dmp")
+    symfiles.write("program.sym", build_id(program), "program",
+                   [*function_record(report), "STACK CFI INIT 1 1 .cfa: 1\n",
+                    *symfiles.rules_of(program, load_base(program))])
+    program.unlink()
+    _, without = walk(hidden)
+    assert not is_by_rules(without)
+    lib.epitaph_ok("symbols", "index", "-S", lib.symbol_store(), "program.sym")
+    os.unlink("program.sym")
+    _, thread = walk(hidden)
+    assert lib.pcs(thread) == wanted, list(map(hex, lib.pcs(thread)))
+    assert is_by_rules(thread)
+    assert module_of(hidden, "program")["why"] == (
+        "1 line left out of its symbol file, the first is 6: no rule for .ra")
+
+
 # Which file is taken
 
 
@@ -207,6 +270,13 @@ def function_record(report, name="from the file(int)"):
 
 
 def first_name(report, *options, env=None):
+    """What frame 0 is called by what files there are now."""
+    lib.forget_symbols()
+    return kept_name(report, *options, env=env)
+
+
+def kept_name(report, *options, env=None):
+    """The same, or by what is in the store."""
     out = lib.epitaph_ok("symbolize", "--json", *options, report, env=env)
     return named(lib.crashed_thread(json.loads(out))["frames"][0])
 
@@ -283,7 +353,7 @@ def test_rank():
     program.unlink()
     assert first_name(report, "-S", "folder") == FROM_FILE
     shutil.move("debug", "folder")
-    assert first_name(report, "-S", "folder") == real
+    assert kept_name(report, "-S", "folder") == real
 
 
 def test_publics():
@@ -303,6 +373,64 @@ def test_publics():
         "frames"][0]
     assert named(frame) == ("some::name()", None, None, False), frame
     assert frame["flags"] == ["approximate"]
+
+
+def add_symbols(*files):
+    return lib.epitaph("symbols", "add", "-S", "store", *files)
+
+
+def test_index():
+    """the index of a symbol file names frames when the file is gone"""
+    program, report = stripped("program")
+    identity = build_id(program)
+    symfiles.write("a.sym", identity, "program", function_record(report))
+    assert add_symbols("a.sym").stdout == b"1 indexed, 0 without lines\n"
+    entries = json.loads(lib.epitaph_ok("symbols", "list", "--json", "-S",
+                                        "store"))
+    assert [(e["build_id"], e["kind"], e["source"]) for e in entries] == \
+        [(identity, "index", "a.sym")], entries
+    os.unlink("a.sym")
+    in_store = {"EPITAPH_SYMBOLS": "store"}
+    assert kept_name(report, env=in_store) == FROM_FILE
+    program.unlink()
+    assert kept_name(report, env=in_store) == FROM_FILE
+
+
+def test_index_of_elsewhere():
+    """an index made without the binary fits one that is not based at 0"""
+    program = compile_names("program", "-O2", "-no-pie")
+    report = crash(program)
+    objcopy("--strip-all", program)
+    records = function_record(report)
+    frame = lib.crashed_thread(lib.symbolize(report))["frames"][0]
+    base = load_base(program)
+    assert base != 0
+    symfiles.write("a.sym", build_id(program), "program", records)
+    assert add_symbols("a.sym").exit == 0
+    assert kept_name(report, env={"EPITAPH_SYMBOLS": "store"}) == FROM_FILE
+    said = lib.epitaph_ok("addr2line", "-fe", program,
+                          hex(base + int(frame["offset"], 16)),
+                          env={"EPITAPH_SYMBOLS": "store"})
+    assert said == "from the file(int)\nthe/file.c:77\n", said
+
+
+def test_not_kept():
+    """a symbol file that is of no build-id, or has bad lines, is not kept"""
+    program, report = stripped("program")
+    identity = build_id(program)
+    symfiles.write("a.sym", identity, "program", function_record(report))
+    program.unlink()
+    whole = pathlib.Path("a.sym").read_text()
+    module, _, rest = whole.split("\n", 2)
+    for text, why in ((f"{module}\n{rest}", "it has no CODE_ID"),
+                      (f"{whole}nonsense\n", "1 line left out")):
+        pathlib.Path("a.sym").write_text(text)
+        done = add_symbols("a.sym")
+        assert done.exit == 1 and why in done.stderr.decode(), done
+        assert first_name(report, "-S", ".") == FROM_FILE
+        for store in ("store", lib.symbol_store()):
+            assert not list(pathlib.Path(store).rglob(
+                f"{identity[2:]}.csym")), text
 
 
 def test_bad_lines():

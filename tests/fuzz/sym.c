@@ -1,10 +1,12 @@
 /* libFuzzer's way into Breakpad's symbol files: the input is one, plain or
- * gzip'ed, in which a few addresses are looked up, and whose rules are walked
- * by. */
+ * gzip'ed, of which an index is made, in which a few addresses are looked up,
+ * and whose rules are walked by. */
 #include "../../lib/unwind/entry.h"
 #include "../../lib/unwind/unwind.h"
+#include "../../symbolizer/index/from_sym.h"
+#include "../../symbolizer/index/index.h"
+#include "../../symbolizer/symfile.h"
 #include "../../symbolizer/symframes.h"
-#include "../../symbolizer/symnames.h"
 #include "fuzz.h"
 
 #include <stdlib.h>
@@ -23,24 +25,61 @@ static void check_string(const char *text)
 		abort();
 }
 
-static void look_up(struct sym_file *file)
+/* The index of the names in FILE, in *OUT; false where it cannot be read. */
+static bool make_sym_index(struct sym_file *file, struct writer *out)
 {
-	struct symnames *names = symnames_open(file, NULL);
+	const struct build_module module = {
+		.source = "", .made_of = INDEX_OF_SYM,
+	};
+	struct build *build;
+	struct sym sym;
+
+	if (!sym_file_parse(file, SYM_NAMES, &sym, NULL))
+		return false;
+	build = build_new();
+	writer_init(out, (size_t)1 << 30);
+	from_sym(&sym, 0, build);
+	if (!build_write(build, &module, out))
+		abort();
+	build_free(build);
+	sym_free(&sym);
+	return true;
+}
+
+static void look_up_in(struct index *index)
+{
 	size_t n = sizeof(sym_places) / sizeof(sym_places[0]);
 
-	for (size_t i = 0; names && i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct level levels[MAX_LEVELS];
-		size_t found = symnames_levels(names, sym_places[i], levels,
-					       MAX_LEVELS);
-		bool icf;
+		struct index_symbol symbol;
+		size_t found = index_levels(index, sym_places[i], levels,
+					    MAX_LEVELS);
 
-		check_string(symnames_public(names, sym_places[i], &icf));
+		if (index_symbol(index, sym_places[i], &symbol))
+			check_string(symbol.name);
 		for (size_t k = 0; k < found; k++) {
 			check_string(levels[k].function);
 			check_string(levels[k].file);
 		}
 	}
-	symnames_close(names);
+	if (index_is_damaged(index))
+		abort();
+}
+
+static void look_up(struct sym_file *file)
+{
+	struct index *index;
+	struct writer bytes;
+
+	if (!make_sym_index(file, &bytes))
+		return;
+	index = index_memory(bytes.bytes, bytes.len, NULL);
+	if (!index)
+		abort();
+	look_up_in(index);
+	index_close(index);
+	writer_fini(&bytes);
 }
 
 /* Whatever the rules were, what is made of them is well formed. */

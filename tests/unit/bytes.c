@@ -138,6 +138,21 @@ static void writes_up_to_its_limit(void)
 	writer_fini(&w);
 }
 
+static void a_small_limit_holds(void)
+{
+	const uint8_t bytes[90] = { 0 };
+	struct writer w;
+
+	writer_init(&w, 100);
+	writer_bytes(&w, bytes, sizeof(bytes));
+	for (int i = 0; i < 3; i++)
+		writer_u32(&w, 1);
+	writer_bytes(&w, bytes, sizeof(bytes));
+	CHECK(w.bad);
+	CHECK_NUMBER(w.len, 98);
+	writer_fini(&w);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -154,6 +169,8 @@ int main(void)
 		{ "what is written can be read", writes_what_is_read },
 		{ "a writer stops at its limit and stays stopped",
 		  writes_up_to_its_limit },
+		{ "a small limit holds for every way to write",
+		  a_small_limit_holds },
 	};
 
 	return TEST_RUN(tests);

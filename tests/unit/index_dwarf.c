@@ -15,12 +15,12 @@ static struct index *make(const void *bytes, size_t len, struct writer *out)
 	struct elf_file none = ELF_FILE_NONE;
 	struct index *index = NULL;
 	void *copy = malloc(len > 0 ? len : 1);
-	const char *why;
+	char why[MAKE_WHY];
 
 	memcpy(copy, bytes, len);
 	writer_init(out, 1 << 26);
 	if (elf_file_memory("image", copy, len, &files.debug, NULL)) {
-		if (make_index(&files, &none, out, &why))
+		if (make_index(&files, &none, out, why))
 			index = index_memory(out->bytes, out->len, NULL);
 		elf_file_close(&files.debug);
 	}
