@@ -188,6 +188,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/index/from_dwarf.c \
 	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
+	symbolizer/index/known.c \
 	symbolizer/index/make.c \
 	symbolizer/index/pack.c \
 	symbolizer/index/strings.c \
@@ -307,8 +308,10 @@ UNIT_TESTS = \
 # fuzz` needs clang; tests/unit/corpus.c replays what is kept without it.
 FUZZ_TARGETS = \
 	core \
+	dwarf \
 	gzip \
 	hitscan \
+	index \
 	maps \
 	memory \
 	meta \
@@ -563,7 +566,7 @@ $(B)/epitaph: $(call objs,$(CLI_SRCS) $(SYMBOLIZER_SRCS) $(LIB_SRCS))
 $(B)/unit/corpus $(B)/unit/hitscan $(B)/unit/wire: \
 		$(call asan,$(HITSCAN_SRCS))
 
-$(B)/unit/corpus: $(call asan,$(SYM_SRCS))
+$(B)/unit/corpus: $(call asan,$(SYMBOLIZER_SRCS))
 
 $(B)/unit/%: $(B)/asan/tests/unit/%.o $(call asan,$(LIB_SRCS))
 	@mkdir -p $(@D)
@@ -874,17 +877,22 @@ $(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
 
 $(B)/fuzz/sym: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYM_SRCS))
 
+$(B)/fuzz/dwarf $(B)/fuzz/index: \
+		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYMBOLIZER_SRCS) \
+		$(SPOOL_SRCS))
+
 $(B)/fuzz/memory: $(patsubst %.c,$(B)/fuzz/obj/%.o, \
 		$(filter-out shim/helper/main.c,$(HELPER_SRCS)))
 
 $(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/obj/tests/fuzz/%.o \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(FUZZ_SRCS))
 	$(CLANG) $(FUZZ) -fsanitize=fuzzer -o $@ $^ \
-		-ldw -lelf -ljansson -lz -lmd -liberty -lisal
+		$(CLI_LIBS)
 
-$(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(REPORT_SRCS))
+$(B)/fuzz/seed: $(B)/asan/tests/fuzz/seed.o $(call asan,$(LIB_SRCS) \
+		$(SYMBOLIZER_SRCS))
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -o $@ $^ -ljansson -lz -lmd
+	$(CC) $(SANITIZE) -o $@ $^ $(CLI_LIBS)
 
 # New inputs stay in build/; the corpus in the tree is kept small by hand.
 fuzz:

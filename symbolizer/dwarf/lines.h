@@ -31,8 +31,8 @@ struct lines {
 
 enum { LINES_MAX_PATH = 4096 };
 
-/* Read UNIT's, as far as it makes sense; of a split unit the names of files
- * alone. UNIT must outlive it. */
+/* Read UNIT's, as far as it makes sense. A split unit has none: its skeleton's
+ * are its own. UNIT must outlive it. */
 void lines_read(const struct unit *unit, struct lines *out);
 void lines_fini(struct lines *lines);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <dwarf.h>
 #include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
@@ -98,10 +99,25 @@ static void read_head(struct section *section, bool is_old, bool has_head)
 	} else {
 		return;
 	}
-	if (r.bad || section->len > SECTION_MAX)
+	if (r.bad || section->len > SECTION_MAX || section->how == PACKED_NOT)
 		section->len = 0;
 	section->packed += r.pos;
 	section->packed_len -= r.pos;
+}
+
+/* gcc gives each type unit of a .dwo a section of its own, of the same name as
+ * the one that is wanted. */
+static bool is_of_types(const struct section *section)
+{
+	struct reader r;
+	uint8_t type;
+
+	reader_init(&r, section->packed, section->packed_len);
+	reader_skip(&r, reader_u32(&r) == UINT32_MAX ? sizeof(uint64_t) : 0);
+	if (reader_u16(&r) < 5)
+		return false;
+	type = reader_u8(&r);
+	return type == DW_UT_type || type == DW_UT_split_type;
 }
 
 static void take_section(struct section *section, Elf_Scn *scn, bool is_old,
@@ -135,8 +151,11 @@ static void find_sections(struct sections *sections,
 			continue;
 		name = elf_strptr(file->elf, strings, shdr.sh_name);
 		kind = name ? kind_of(name, split, &is_old) : SECTION_COUNT;
-		if (kind != SECTION_COUNT)
-			take_section(&sections->of[kind], scn, is_old, &shdr);
+		if (kind == SECTION_COUNT)
+			continue;
+		if (kind == SECTION_INFO && is_of_types(&sections->of[kind]))
+			memset(&sections->of[kind], 0, sizeof(struct section));
+		take_section(&sections->of[kind], scn, is_old, &shdr);
 	}
 }
 

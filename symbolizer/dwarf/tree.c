@@ -46,9 +46,11 @@ static bool add_span(void *context, uint64_t low, uint64_t high)
 	size_t *len = walk->is_function ? &tree->nfunctions : &tree->ninlines;
 	size_t *cap = walk->is_function ? &tree->functions_cap
 					: &tree->inlines_cap;
-	struct span *more = array_grow(*array, *len, cap, sizeof(*more));
+	struct span *more = NULL;
 
-	if (!more || walk->spans_left == 0)
+	if (walk->spans_left > 0)
+		more = array_grow(*array, *len, cap, sizeof(*more));
+	if (!more)
 		return false;
 	walk->spans_left--;
 	*array = more;
@@ -233,9 +235,11 @@ static bool visit_call(struct walk *walk, const struct abbrev *abbrev)
 	if (function == TREE_NONE)
 		return pass_over(walk, abbrev);
 	unit_read_die(walk->unit, &walk->r, abbrev, &die);
+	if (walk->r.bad)
+		return false;
 	more = array_grow(tree->calls, tree->ncalls, &tree->calls_cap,
 			  sizeof(*more));
-	if (!more || walk->r.bad)
+	if (!more)
 		return false;
 	tree->calls = more;
 	more += tree->ncalls++;

@@ -36,7 +36,6 @@ struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
 	dwarf->addr = sections_get(sections, SECTION_ADDR);
 	dwarf->str_offsets = sections_get(sections, SECTION_STR_OFFSETS);
 	dwarf->alt = alt;
-	dwarf->is_split = split;
 	dwarf->keeps_all = alt || abbrevs_leave_unit(dwarf->abbrev);
 	return dwarf;
 }
@@ -230,23 +229,21 @@ static inline struct attr *slot(struct die *die, uint16_t name)
 void unit_read_die(const struct unit *unit, struct reader *r,
 		   const struct abbrev *abbrev, struct die *out)
 {
-	const struct abbrev_attr *attrs = unit->abbrevs.attrs + abbrev->first;
-
 	memset(out, 0, sizeof(*out));
-	out->abbrev = abbrev;
 	for (uint32_t i = 0; i < abbrev->nattrs; i++) {
-		struct attr *to = slot(out, attrs[i].name), ignored;
+		uint32_t n = abbrev->first + i;
+		const struct abbrev_attr *attr = &unit->abbrevs.attrs[n];
+		struct attr *to = slot(out, attr->name), ignored;
 
-		if (attrs[i].size < 0 ||
-		    attrs[i].form == DW_FORM_implicit_const) {
-			attr_read(r, &unit->sizes, attrs[i].form,
-				  unit->abbrevs.implicit[abbrev->first + i],
+		if (attr->size < 0 || attr->form == DW_FORM_implicit_const) {
+			attr_read(r, &unit->sizes, attr->form,
+				  unit->abbrevs.implicit[n],
 				  to ? to : &ignored);
 		} else if (to) {
-			to->form = attrs[i].form;
-			to->value = attr_sized(r, attrs[i].size);
+			to->form = attr->form;
+			to->value = attr_sized(r, attr->size);
 		} else {
-			reader_skip(r, (size_t)attrs[i].size);
+			reader_skip(r, (size_t)attr->size);
 		}
 	}
 }
@@ -464,9 +461,6 @@ static struct unit *read_unit(struct dwarf_file *file)
 	}
 	read_root(unit, r, read_root_attr);
 	read_root(unit, r, read_root_text);
-	/* A split unit's table of files stands alone. */
-	if (file->is_split && !unit->has_lines && file->line.len > 0)
-		unit->has_lines = true;
 	return unit;
 }
 

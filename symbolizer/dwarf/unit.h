@@ -23,7 +23,6 @@ struct dwarf_file {
 	size_t nunits, units_cap;
 	uint64_t next;          /* where the unit behind the last begins */
 	bool keeps_all;         /* its functions refer to other units */
-	bool is_split;          /* a .dwo */
 };
 
 struct unit {
@@ -59,7 +58,6 @@ struct die_ref {
 
 /* The attributes that functions, and calls of them, are known by. */
 struct die {
-	const struct abbrev *abbrev;
 	struct attr name, linkage, low, high, ranges, origin, specification,
 		declaration;
 	struct attr call_file, call_line;

@@ -17,6 +17,9 @@
 #include "../dwarf/ranges.h"
 #include "../dwarf/split.h"
 #include "../dwarf/tree.h"
+#include "known.h"
+
+#define SCOPE_KNOWN UINT32_MAX /* a unit before has told of it */
 
 enum {
 	MAX_ROWS_BACK = 256, /* to a line that has a number */
@@ -28,20 +31,20 @@ enum {
 
 struct work {
 	struct build *build;
+	struct known known; /* functions of the units before */
 	struct unit *unit;
 	const struct tree *tree;
-	struct lines lines;   /* rows */
-	struct lines callers; /* files of call sites; of a split unit others */
-	bool has_callers;
+	struct lines lines;
 
 	uint64_t *edges, *scratch; /* of cells: cell i is [edges[i],
 	                            * edges[i + 1]) */
 	size_t nedges, edges_cap;
 	uint32_t *cells;      /* scope of each, TREE_NONE: none */
 
-	uint32_t *scopes;     /* number in the build; 0: not told yet */
+	uint32_t *scopes;     /* number in the build, or SCOPE_KNOWN; 0: not
+	                       * told yet */
 	uint32_t *files;      /* the same, of the lines' files */
-	size_t nfiles, files_cap;
+	size_t nfiles;
 
 	uint64_t *origins;    /* functions that were named, by DIE */
 	uint32_t *functions;  /* their numbers */
@@ -221,30 +224,18 @@ static uint32_t function_of(struct work *work, const struct scope *scope)
 	return work->functions[i];
 }
 
-static uint32_t file_of(struct work *work, const struct lines *lines,
-			uint64_t index)
+/* The number of file INDEX of the lines, told of once. */
+static uint32_t file_of(struct work *work, uint32_t index)
 {
 	char path[LINES_MAX_PATH];
 
-	return lines_path(lines, index, path, sizeof(path))
-		       ? build_file(work->build, path) : 0;
-}
-
-/* The same, remembered. */
-static uint32_t row_file(struct work *work, uint32_t index)
-{
 	if (index >= work->nfiles)
 		return 0;
 	if (work->files[index] == UINT32_MAX)
-		work->files[index] = file_of(work, &work->lines, index);
+		work->files[index] =
+			lines_path(&work->lines, index, path, sizeof(path))
+				? build_file(work->build, path) : 0;
 	return work->files[index];
-}
-
-static uint32_t call_file(struct work *work, uint32_t index)
-{
-	if (work->has_callers)
-		return file_of(work, &work->callers, index);
-	return row_file(work, index);
 }
 
 /* The number of scope INDEX; it, and those around it, are told of when code of
@@ -261,11 +252,13 @@ static uint32_t scope_of(struct work *work, uint32_t index)
 	scope = &work->tree->scopes[index];
 	if (scope->parent != TREE_NONE)
 		parent = scope_of(work, scope->parent);
+	if (parent == SCOPE_KNOWN)
+		return SCOPE_KNOWN;
 	work->scopes[index] = parent == 0
 		? build_scope(work->build, function_of(work, scope),
 			      scope->entry)
 		: build_inlined(work->build, parent, function_of(work, scope),
-				call_file(work, scope->call_file),
+				file_of(work, scope->call_file),
 				scope->call_line);
 	return work->scopes[index];
 }
@@ -296,7 +289,7 @@ static void find_line(struct work *work, size_t index, uint32_t scope,
 {
 	const struct line_row *rows = work->lines.rows;
 
-	what->file = row_file(work, rows[index].file);
+	what->file = file_of(work, rows[index].file);
 	what->line = rows[index].line;
 	for (size_t i = index; rows[index].line == 0 && i-- > 0 &&
 			       index - i < MAX_ROWS_BACK;) {
@@ -305,7 +298,7 @@ static void find_line(struct work *work, size_t index, uint32_t scope,
 		if (rows[i].line == 0 ||
 		    scope_at(work, rows[i].address) != scope)
 			continue;
-		what->file = row_file(work, rows[i].file);
+		what->file = file_of(work, rows[i].file);
 		what->line = rows[i].line | BUILD_APPROXIMATE;
 		return;
 	}
@@ -323,6 +316,8 @@ static void tell(struct work *work, uint64_t start, uint64_t end, size_t ncells,
 	if (start >= end || (!has_line && scope == TREE_NONE))
 		return;
 	what.scope = scope_of(work, scope);
+	if (what.scope == SCOPE_KNOWN)
+		return;
 	if (has_line)
 		find_line(work, nrows - 1, scope, &what);
 	add_row(work, start, end, &what);
@@ -379,7 +374,8 @@ static void tell_calls(struct work *work)
 	const struct tree *tree = work->tree;
 
 	for (size_t i = 0; i < tree->nscopes; i++)
-		if (tree->scopes[i].parent == TREE_NONE)
+		if (tree->scopes[i].parent == TREE_NONE &&
+		    work->scopes[i] != SCOPE_KNOWN)
 			build_entry(work->build, tree->scopes[i].entry,
 				    tree->scopes[i].tells_tails);
 	for (size_t i = 0; i < tree->ncalls; i++) {
@@ -390,6 +386,8 @@ static void tell_calls(struct work *work)
 			.is_tail = from->is_tail,
 		};
 
+		if (work->scopes[from->function] == SCOPE_KNOWN)
+			continue;
 		find_callee(work, from->callee, &call);
 		build_call(work->build, &call);
 	}
@@ -421,25 +419,41 @@ static bool make_tables(struct work *work)
 	return true;
 }
 
-/* UNIT has the lines; what else there is, its split unit may have. */
+/* Of instances that a linker has made one of the first counts. Each is known by
+ * its first range. */
+static void find_known(struct work *work)
+{
+	const struct tree *tree = work->tree;
+	uint32_t last = TREE_NONE;
+
+	for (size_t i = 0; i < tree->nfunctions; i++) {
+		const struct span *span = &tree->functions[i];
+
+		if (span->scope != last &&
+		    known_has(&work->known, span->low, span->high))
+			work->scopes[span->scope] = SCOPE_KNOWN;
+		last = span->scope;
+	}
+	for (size_t i = 0; i < tree->nfunctions; i++)
+		known_add(&work->known, tree->functions[i].low,
+			  tree->functions[i].high);
+}
+
+/* UNIT has the lines, and all names of files; what else there is, its split
+ * unit may have. */
 static void do_unit(struct work *work, struct unit *unit, const char *path)
 {
 	struct split split;
-	bool is_split = split_open(unit, path, &split);
 
-	work->unit = is_split ? split.unit : unit;
+	work->unit = split_open(unit, path, &split) ? split.unit : unit;
 	work->tree = tree_of(work->unit);
 	lines_read(unit, &work->lines);
-	work->has_callers = is_split && split.unit->has_lines;
-	if (work->has_callers)
-		lines_read(split.unit, &work->callers);
 	if (work->tree && make_cells(work) && make_tables(work)) {
+		find_known(work);
 		paint(work);
 		merge(work);
 		tell_calls(work);
 	}
-	if (work->has_callers)
-		lines_fini(&work->callers);
 	lines_fini(&work->lines);
 	split_close(&split);
 }
@@ -460,6 +474,7 @@ void from_dwarf(struct dwarf_file *file, const char *path, struct build *build)
 			do_unit(&work, unit, path);
 		unit_release(unit);
 	}
+	known_fini(&work.known);
 	free(work.edges);
 	free(work.scratch);
 	free(work.cells);

@@ -277,11 +277,12 @@ static bool count_until(struct index *index, enum index_section section,
 static const char *text_at(struct index *index, uint32_t offset)
 {
 	uint64_t at = index->at[INDEX_STRINGS] + offset;
+	const char *text = (const char *)index->bytes + at;
 
-	if (offset == 0 || offset >= index->section_len[INDEX_STRINGS] ||
+	if (offset >= index->section_len[INDEX_STRINGS] ||
 	    !is_sound(index, at, 1))
 		return NULL;
-	return (const char *)index->bytes + at;
+	return *text ? text : NULL;
 }
 
 /* Block NUMBER of SECTION, of at most MOST bytes. Where it begins is in the

@@ -1,11 +1,14 @@
 /* Writes the first inputs of each fuzz target's corpus: `seed DIR`. What the
- * fuzzers found since is kept beside them. */
+ * fuzzers found since is kept beside them, as are ELF files that compilers made
+ * of a few lines, for the target `dwarf`. */
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "../../lib/report/gzip.h"
 #include "../../lib/report/meta.h"
 #include "../../lib/report/minidump.h"
+#include "../../symbolizer/index/build.h"
+#include "../../symbolizer/index/format.h"
 #include "../unit/sample.h"
 
 static void put(const char *dir, const char *target, const char *name,
@@ -58,6 +61,65 @@ static void put_reason(const char *dir, const struct report *report)
 	writer_fini(&w);
 }
 
+/* One function with two inlined into it, a symbol, and a tail call. */
+static void tell_index(struct build *build)
+{
+	const struct build_call calls[] = {
+		{ .caller = 0x1000, .return_pc = 0x1008, .callee = 0x1040 },
+		{ .caller = 0x1040, .return_pc = 0x1050, .callee = 0x1000,
+		  .is_tail = true },
+	};
+	struct symtab symtab = { .symbols = calloc(1, sizeof(struct symbol)),
+				 .len = 1 };
+	uint32_t scope = build_scope(build, build_function(build, "f", true),
+				     0x1000);
+
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct build_row row = {
+			0x1000 + 16 * i, 16, scope,
+			build_file(build, i ? "b.h" : "a.c"), 100 * i,
+		};
+
+		build_add(build, &row);
+		scope = build_inlined(build, scope,
+				      build_function(build, "g", false),
+				      build_file(build, "a.c"), i);
+	}
+	symtab.symbols[0] = (struct symbol){ 0x1000, 0x1100, "f", "a.c", 1, 0,
+					     true };
+	symtab_finish(&symtab);
+	build_symbols(build, &symtab);
+	symtab_fini(&symtab);
+	build_entry(build, 0x1000, false);
+	build_entry(build, 0x1040, true);
+	build_call(build, &calls[0]);
+	build_call(build, &calls[1]);
+}
+
+/* As tests/fuzz/index.c reads it. */
+static void put_index(const char *dir)
+{
+	const struct build_module module = { .base = 0x1000, .source = "f" };
+	struct build *build = build_new();
+	size_t tables = INDEX_CHUNK;
+	struct writer index, w;
+
+	writer_init(&index, 1 << 20);
+	writer_init(&w, 1 << 20);
+	tell_index(build);
+	if (!build_write(build, &module, &index))
+		abort();
+	while (index.bytes[tables - 1] == 0)
+		tables--;
+	writer_u16(&w, (uint16_t)tables);
+	writer_bytes(&w, index.bytes, tables);
+	writer_bytes(&w, index.bytes + INDEX_CHUNK, index.len - INDEX_CHUNK);
+	put(dir, "index", "sample", w.bytes, w.len);
+	build_free(build);
+	writer_fini(&index);
+	writer_fini(&w);
+}
+
 int main(int argc, char **argv)
 {
 	struct report report;
@@ -76,6 +138,7 @@ int main(int argc, char **argv)
 	put(argv[1], "minidump", "sample", dump.bytes, dump.len);
 	put_gzip(argv[1], &dump);
 	put_reason(argv[1], &report);
+	put_index(argv[1]);
 	report.threads[0].tid = 7;
 	json = meta_encode(&report, &len);
 	put(argv[1], "meta", "sample", json, len);

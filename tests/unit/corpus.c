@@ -11,12 +11,20 @@
 #include "../fuzz/core.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_dwarf
+#include "../fuzz/dwarf.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_gzip
 #include "../fuzz/gzip.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_hitscan
 #include "../fuzz/hitscan.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_index
+#include "../fuzz/index.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_maps
@@ -103,6 +111,11 @@ static void replays_core(void)
 	replay("core", fuzz_core);
 }
 
+static void replays_dwarf(void)
+{
+	replay("dwarf", fuzz_dwarf);
+}
+
 static void replays_gzip(void)
 {
 	replay("gzip", fuzz_gzip);
@@ -111,6 +124,11 @@ static void replays_gzip(void)
 static void replays_hitscan(void)
 {
 	replay("hitscan", fuzz_hitscan);
+}
+
+static void replays_index(void)
+{
+	replay("index", fuzz_index);
 }
 
 static void replays_maps(void)
@@ -162,8 +180,10 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{ "the cores' corpus does no harm", replays_core },
+		{ "DWARF's corpus does no harm", replays_dwarf },
 		{ "gzip's corpus does no harm", replays_gzip },
 		{ "the hits' corpus does no harm", replays_hitscan },
+		{ "the index's corpus does no harm", replays_index },
 		{ "the maps' corpus does no harm", replays_maps },
 		{ "a dead process's memory does no harm", replays_memory },
 		{ "the JSON stream's corpus does no harm", replays_meta },

@@ -580,6 +580,25 @@ static void packed_by_zstd(void)
 	image_fini(&image);
 }
 
+/* A section that says that it is packed, by nothing that anybody knows. */
+static void packed_by_what(void)
+{
+	for (uint32_t how = 0; how < 4; how++) {
+		struct image image = { 0 };
+		struct writer *info = image_section(&image, "info");
+
+		put_usual_abbrevs(&image);
+		image.sections[0].flags = SHF_COMPRESSED;
+		writer_u64(info, how);
+		writer_u64(info, 1 << 30); /* bytes when unpacked */
+		writer_u64(info, 1);
+		writer_u64(info, 0x1000000);
+		if (CHECK(image_open(&image, false, NULL) != NULL))
+			CHECK(dwarf_file_next(image.dwarf) == NULL);
+		image_fini(&image);
+	}
+}
+
 /* What has been read is given back to the kernel, but not where it is somebody
  * else's memory. */
 static void memory_stays(void)
@@ -627,6 +646,7 @@ static const struct test tests[] = {
 	{ "ranges are found by number", indexed_ranges },
 	{ "a section packed by zstd in several frames is read",
 	  packed_by_zstd },
+	{ "a section that is badly packed has nothing", packed_by_what },
 	{ "a file in memory stays as it is", memory_stays },
 };
 

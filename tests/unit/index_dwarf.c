@@ -269,26 +269,35 @@ static void last_address(void)
 	check_index(&image, wanted);
 }
 
+/* Of several instances of a function the linker has kept one, which all units
+ * mean: what the others say may be of other code. */
 static void several_units(void)
 {
 	static const struct wanted wanted[] = {
-		{ 0x1000, "f a.c:2" }, { 0x1010, "g a.c:3" },
-		{ 0x1020, "" }, { 0 },
+		{ 0x1000, "f a.c:2" }, { 0x1007, "f a.c:2" },
+		{ 0x1008, "f a.c:3" }, { 0x100f, "f a.c:3" },
+		{ 0x1010, "g a.c:3" }, { 0x1020, "" }, { 0 },
 	};
 	struct image image = { 0 };
 	struct writer *info = image_section(&image, "info");
 	struct writer *line = image_section(&image, "line");
+	uint32_t f;
 
 	put_lined_abbrevs(&image);
 	for (unsigned i = 0; i < 3; i++) {
 		struct opened opened = begin_lined(&image);
+		uint64_t at = i == 1 ? 0x1010 : 0x1000;
 
 		/* The last is where the first one is. */
-		put_function(info, i == 0 ? "f" : i == 1 ? "g" : "again",
-			     i == 1 ? 0x1010 : 0x1000, 0x10);
-		put_set_address(line, i == 1 ? 0x1010 : 0x1000);
+		f = put_function(info, i == 1 ? "g" : "f", at, 0x10);
+		if (i == 2)
+			put_inlined(info, f - (uint32_t)opened.info + 4, at + 4,
+				    8, 1);
+		put_set_address(line, at);
 		put_row(line, 0, i + 1);
-		put_end(line, 0x10);
+		if (i == 0)
+			put_row(line, 8, 1);
+		put_end(line, i == 0 ? 8 : 0x10);
 		end_lined(&image, opened);
 	}
 	check_index(&image, wanted);
@@ -405,7 +414,8 @@ static const struct test tests[] = {
 	{ "functions that overlap do not share code", overlapping_functions },
 	{ "code without a line has the nearest one", line_zero },
 	{ "rows at the end of the address space do no harm", last_address },
-	{ "of several units the first counts", several_units },
+	{ "of several instances of a function the first counts",
+	  several_units },
 	{ "functions in functions in functions take no time",
 	  nested_for_ever },
 	{ "tail calls are told", tail_calls },
