@@ -172,7 +172,8 @@ static const struct verb verbs[] = {
 		"the symbol store: what names are kept, and which are missing",
 		"  add FILE|DIR...      copy binaries and debug files into it, "
 		"and\n"
-		"                       index them\n"
+		"                       index them; or index symbol files of\n"
+		"                       Breakpad's\n"
 		"  index FILE|DIR...    index them where they are\n"
 		"  list [--json]        what is there, used most recently last"
 		"\n"

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { BASE = 0x700000 };
@@ -84,6 +85,74 @@ static void same_as_eh_frame(void)
 	close(fd);
 }
 
+/* A copy of FD that can be written to. */
+static int copy_file(int fd)
+{
+	int copy = memfd_create("copy", MFD_CLOEXEC);
+	char bytes[1 << 16];
+	ssize_t n;
+
+	for (off_t at = 0; (n = pread(fd, bytes, sizeof(bytes), at)) > 0;
+	     at += n)
+		CHECK(pwrite(copy, bytes, (size_t)n, at) == n);
+	return copy;
+}
+
+/* Entries follow each other up to the end, and FDEs are as large as any. */
+static void check_form(const struct writer *frames,
+		       struct table_buffers *buffers)
+{
+	struct table table;
+	struct cie cie;
+	struct fde fde;
+	uint64_t next = 0, at;
+
+	table_open_frames(&table, frames->bytes, frames->len, 0);
+	while (table_next(&table, buffers, &next, &at, &cie, &fde))
+		if (!CHECK(fde.start <= UINT32_MAX && cie.encoding == ENC_U4))
+			break;
+	CHECK_NUMBER(next, frames->len);
+	table_close(&table);
+}
+
+/* One place of .eh_frame at a time is something else. libc's lies in the file
+ * where it does in memory. */
+static void anything(void)
+{
+	struct table_buffers *buffers = new_buffers();
+	int fd = open_libc(), copy = copy_file(fd);
+	struct table table;
+	size_t len, changed = 0;
+	struct writer plain;
+
+	writer_init(&plain, 1 << 26);
+	from_cfi(fd, fd, &plain);
+	if (!CHECK(table_open_eh_frame_section(&table, fd, 0)))
+		return;
+	len = (size_t)(table.end - table.start);
+	for (size_t i = 0; i < 100; i++) {
+		off_t at = (off_t)(table.start + len * i / 100 + i % 24);
+		uint8_t was, is = (uint8_t)(i * 67 + 255);
+		struct writer frames;
+
+		CHECK(pread(copy, &was, 1, at) == 1);
+		CHECK(pwrite(copy, &is, 1, at) == 1);
+		writer_init(&frames, 1 << 26);
+		from_cfi(copy, copy, &frames);
+		check_form(&frames, buffers);
+		changed += frames.len != plain.len ||
+			   memcmp(frames.bytes, plain.bytes, plain.len) != 0;
+		writer_fini(&frames);
+		CHECK(pwrite(copy, &was, 1, at) == 1);
+	}
+	CHECK(changed > 50);
+	writer_fini(&plain);
+	table_close(&table);
+	close(copy);
+	close(fd);
+	free(buffers);
+}
+
 static struct index *make_index_of(const struct writer *frames,
 				   const char *why, struct writer *bytes)
 {
@@ -151,6 +220,7 @@ static void nothing(void)
 static const struct test tests[] = {
 	{ "all rules of .eh_frame are there, in no more bytes",
 	  same_as_eh_frame },
+	{ "what is made of any .eh_frame is well formed", anything },
 	{ "an index gives its rules as they were told, or none where one is "
 	  "damaged", in_an_index },
 	{ "a file without rules has none, and too many are no rules", nothing },
