@@ -2,8 +2,8 @@
 """Names of large programs and libraries that many makers' compilers have made,
 at all function starts and very many random addresses: where llvm-symbolizer and
 addr2line agree, ours have to be the same. Debian's packages of debug
-information, and programs by clang, rustc and Go. The table that it makes is left
-in build/programs/names.txt; docs/symbolizer.md has the last one."""
+information, and programs by clang, rustc and Go. The table that it makes is
+left in build/programs/names.txt."""
 
 import subprocess
 import sys
