@@ -173,7 +173,9 @@ SYMBOLIZER_SRCS = \
 	symbolizer/corefile.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf/abbrev.c \
+	symbolizer/dwarf/ahead.c \
 	symbolizer/dwarf/attr.c \
+	symbolizer/dwarf/die.c \
 	symbolizer/dwarf/lines.c \
 	symbolizer/dwarf/ranges.c \
 	symbolizer/dwarf/sections.c \
@@ -265,6 +267,7 @@ UNIT_TESTS = \
 	corpus \
 	dumps \
 	dwarf \
+	dwarf_ahead \
 	dwarf_lines \
 	dwarf_tree \
 	filter \
@@ -595,8 +598,8 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(patsubst %,$(B)/unit/%,array dwarf dwarf_lines dwarf_tree gopclntab index \
-		index_dwarf index_frames symbols): $(call asan,$(SYMBOLIZER_SRCS))
+$(patsubst %,$(B)/unit/%,array dwarf dwarf_ahead dwarf_lines dwarf_tree gopclntab \
+		index index_dwarf index_frames symbols): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 

@@ -1,5 +1,8 @@
-/* Arrays that grow, and sorting that keeps the order of equals: a natural
- * merge sort (Knuth, volume 3, 5.2.4, algorithm N). */
+/* Arrays that grow, and sorting that keeps the order of equals. Sorting merges
+ * all runs that are in order already at once, with a heap of them (Knuth,
+ * volume 3, 5.4.1), and takes from each as much as comes before the next one's
+ * first: tables of addresses have few runs, which lie in each other in large
+ * pieces. */
 #include "array.h"
 
 #include <stdint.h>
@@ -22,80 +25,146 @@ void *array_grow(void *array, size_t len, size_t *cap, size_t size)
 	return array;
 }
 
+/* Items that are in order: what is left of them. */
+struct run {
+	const char *at, *end;
+};
+
 struct sorting {
 	size_t size;
 	int (*compare)(const void *left, const void *right);
+	struct run *runs; /* a heap: the one whose first comes first is [0] */
+	size_t nruns, cap;
 };
 
-/* Where the run that begins at item FROM of N ends. */
-static size_t run_end(const struct sorting *sorting, const char *items,
-		      size_t from, size_t n)
+/* Of equals the one that lies before the other; so do runs. */
+static bool is_before(const struct sorting *sorting, const char *a,
+		      const char *b)
 {
-	size_t at = from + 1;
+	int order = sorting->compare(a, b);
 
-	while (at < n && sorting->compare(items + (at - 1) * sorting->size,
-					  items + at * sorting->size) <= 0)
-		at++;
-	return at < n ? at : n;
+	return order < 0 || (order == 0 && a < b);
 }
 
-/* The runs [LEFT, MIDDLE) and [MIDDLE, RIGHT) of FROM, as one, into TO. */
-static void merge(const struct sorting *sorting, const char *from, char *to,
-		  size_t left, size_t middle, size_t right)
+/* Where the run that begins at AT ends. */
+static const char *run_end(const struct sorting *sorting, const char *at,
+			   const char *end)
 {
-	size_t size = sorting->size;
-	size_t a = left, b = middle;
+	const char *next = at + sorting->size;
 
-	for (size_t i = left; i < right; i++) {
-		bool is_left = a < middle &&
-			(b == right || sorting->compare(from + a * size,
-							from + b * size) <= 0);
+	while (next < end &&
+	       sorting->compare(next - sorting->size, next) <= 0)
+		next += sorting->size;
+	return next;
+}
 
-		memcpy(to + i * size, from + (is_left ? a++ : b++) * size,
-		       size);
+static bool find_runs(struct sorting *sorting, const char *at,
+		      const char *end)
+{
+	while (at < end) {
+		struct run *more = array_grow(sorting->runs, sorting->nruns,
+					      &sorting->cap, sizeof(*more));
+
+		if (!more)
+			return false;
+		sorting->runs = more;
+		more += sorting->nruns++;
+		*more = (struct run){ at, run_end(sorting, at, end) };
+		at = more->end;
+	}
+	return true;
+}
+
+/* Of the two runs below number I of the heap the one that comes first. */
+static size_t child_of(const struct sorting *sorting, size_t i)
+{
+	const struct run *runs = sorting->runs;
+	size_t child = 2 * i + 1;
+
+	return child + 1 < sorting->nruns &&
+	       is_before(sorting, runs[child + 1].at, runs[child].at)
+		       ? child + 1 : child;
+}
+
+static void sink(struct sorting *sorting, size_t i)
+{
+	struct run *runs = sorting->runs;
+	size_t child;
+
+	while ((child = child_of(sorting, i)) < sorting->nruns &&
+	       is_before(sorting, runs[child].at, runs[i].at)) {
+		struct run swap = runs[i];
+
+		runs[i] = runs[child];
+		runs[child] = swap;
+		i = child;
 	}
 }
 
-/* One pass: pairs of runs of FROM become one each in TO. How many there are
- * then. */
-static size_t pass(const struct sorting *sorting, const char *from, char *to,
-		   size_t n)
+/* The bytes of RUN, whose first is, that are before RIVAL: by steps that
+ * double, and then by halves. */
+static size_t count_before(const struct sorting *sorting,
+			   const struct run *run, const char *rival)
 {
-	size_t runs = 0;
+	size_t n = (size_t)(run->end - run->at) / sorting->size;
+	size_t low = 1, high = 2;
 
-	for (size_t left = 0; left < n; runs++) {
-		size_t middle = run_end(sorting, from, left, n);
-		size_t right = middle < n ? run_end(sorting, from, middle, n)
-					  : n;
-
-		merge(sorting, from, to, left, middle, right);
-		left = right;
+	while (high < n &&
+	       is_before(sorting, run->at + high * sorting->size, rival)) {
+		low = high + 1;
+		high *= 2;
 	}
-	return runs;
+	high = high < n ? high : n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (is_before(sorting, run->at + middle * sorting->size,
+			      rival))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low * sorting->size;
+}
+
+static void merge(struct sorting *sorting, char *to)
+{
+	struct run *top = sorting->runs;
+
+	for (size_t i = sorting->nruns / 2; i-- > 0;)
+		sink(sorting, i);
+	while (sorting->nruns > 1) {
+		const char *rival = sorting->runs[child_of(sorting, 0)].at;
+		size_t len = count_before(sorting, top, rival);
+
+		memcpy(to, top->at, len);
+		to += len;
+		top->at += len;
+		if (top->at == top->end)
+			*top = sorting->runs[--sorting->nruns];
+		sink(sorting, 0);
+	}
+	memcpy(to, top->at, (size_t)(top->end - top->at));
 }
 
 bool array_sort(void *items, size_t n, size_t size,
 		int (*compare)(const void *left, const void *right))
 {
-	const struct sorting sorting = { size, compare };
-	char *from = items, *to, *scratch;
-	size_t runs = 2;
+	struct sorting sorting = { .size = size, .compare = compare };
+	const char *at = items, *end = at + n * size;
+	char *sorted;
 
-	if (n < 2 || run_end(&sorting, items, 0, n) == n)
+	if (n < 2 || run_end(&sorting, at, end) == end)
 		return true;
-	scratch = malloc(n * size);
-	if (!scratch)
+	sorted = malloc(n * size);
+	if (!sorted || !find_runs(&sorting, at, end)) {
+		free(sorted);
+		free(sorting.runs);
 		return false;
-	to = scratch;
-	while (runs > 1) {
-		char *swap = from;
-
-		runs = pass(&sorting, from, to, n);
-		from = to;
-		to = swap;
 	}
-	if (from == scratch)
-		memcpy(items, scratch, n * size);
-	free(scratch);
+	merge(&sorting, sorted);
+	memcpy(items, sorted, n * size);
+	free(sorted);
+	free(sorting.runs);
 	return true;
 }

@@ -11,8 +11,8 @@
 void *array_grow(void *array, size_t len, size_t *cap, size_t size);
 
 /* Sort N items of SIZE bytes by merging the runs that are in order already, as
- * tables of addresses mostly are. False without memory; then they are in some
- * order. */
+ * tables of addresses mostly are. False without memory; then they are as they
+ * were. */
 bool array_sort(void *items, size_t n, size_t size,
 		int (*compare)(const void *left, const void *right));
 

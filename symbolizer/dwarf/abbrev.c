@@ -7,6 +7,7 @@
 #include <dwarf.h>
 
 #include "../array.h"
+#include "die.h"
 
 struct building {
 	struct abbrevs *to;
@@ -14,8 +15,8 @@ struct building {
 	size_t attrs_len, attrs_cap, implicit_cap, list_cap;
 };
 
-static bool add_attr(struct building *building, uint16_t name, uint16_t form,
-		     int64_t implicit)
+static bool add_attr(struct building *building, const struct abbrev *abbrev,
+		     uint16_t name, uint16_t form, int64_t implicit)
 {
 	struct abbrevs *to = building->to;
 	size_t n = building->attrs_len;
@@ -34,7 +35,10 @@ static bool add_attr(struct building *building, uint16_t name, uint16_t form,
 		return false;
 	to->implicit = values;
 	attrs[n] = (struct abbrev_attr){
-		name, form, (int16_t)attr_form_size(building->sizes, form),
+		.name = name, .form = form,
+		.size = (int8_t)attr_form_size(building->sizes, form),
+		.slot = (int8_t)die_slot(name),
+		.at = (uint16_t)(abbrev->fixed >= 0 ? abbrev->fixed : 0),
 	};
 	values[n] = implicit;
 	building->attrs_len++;
@@ -70,7 +74,7 @@ static bool read_attrs(struct building *building, struct reader *r,
 			break;
 		if (name > UINT16_MAX || form > UINT16_MAX ||
 		    abbrev->nattrs == UINT16_MAX ||
-		    !add_attr(building, (uint16_t)name, (uint16_t)form,
+		    !add_attr(building, abbrev, (uint16_t)name, (uint16_t)form,
 			      implicit))
 			return false;
 		abbrev->nattrs++;

@@ -13,7 +13,9 @@
 struct abbrev_attr {
 	uint16_t name; /* DW_AT_* */
 	uint16_t form; /* DW_FORM_* */
-	int16_t size;  /* attr_form_size() of that */
+	int8_t size;   /* attr_form_size() of that */
+	int8_t slot;   /* die_slot() of NAME */
+	uint16_t at;   /* in the DIE, where all before it are of one size */
 };
 
 struct abbrev {

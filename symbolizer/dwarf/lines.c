@@ -15,12 +15,6 @@ enum {
 	MAX_FORMATS = 16, /* of an entry; five are defined */
 };
 
-/* Rows that follow each other, as long as there is no other end. */
-struct sequence {
-	uint64_t low;
-	size_t first, n; /* rows */
-};
-
 /* The state machine, and what the head says of it. */
 struct machine {
 	struct lines *lines;
@@ -31,9 +25,7 @@ struct machine {
 	uint8_t operands[256]; /* of the opcodes below opcode_base */
 
 	uint64_t address, op_index, file, line;
-	size_t first;       /* row of the sequence */
-	struct sequence *sequences;
-	size_t nsequences, sequences_cap;
+	size_t first; /* row of the sequence */
 };
 
 /* The head */
@@ -208,28 +200,15 @@ static bool add_row(struct machine *machine, bool is_end)
 static bool end_sequence(struct machine *machine)
 {
 	struct lines *lines = machine->lines;
-	struct sequence *more = array_grow(machine->sequences,
-					   machine->nsequences,
-					   &machine->sequences_cap,
-					   sizeof(*more));
 
-	if (!more)
-		return false;
-	machine->sequences = more;
 	while (lines->nrows > machine->first &&
 	       lines->rows[lines->nrows - 1].address == machine->address)
 		lines->nrows--;
 	if (!add_row(machine, true))
 		return false;
-	more[machine->nsequences] = (struct sequence){
-		.low = lines->rows[machine->first].address,
-		.first = machine->first,
-		.n = lines->nrows - machine->first,
-	};
-	if (ranges_is_dropped(more[machine->nsequences].low, machine->address))
+	if (ranges_is_dropped(lines->rows[machine->first].address,
+			      machine->address))
 		lines->nrows = machine->first;
-	else
-		machine->nsequences++;
 	start_sequence(machine);
 	return true;
 }
@@ -329,8 +308,9 @@ static void run(struct machine *machine)
 	machine->lines->nrows = machine->first; /* a sequence without end */
 }
 
-/* A sequence ends where the next may begin, and at one address that comes
- * first. */
+/* Compilers that give each function a section of its own write their sequences
+ * in any order. One ends where the next may begin, and at one address that
+ * comes first. */
 static int by_address(const void *left, const void *right)
 {
 	const struct line_row *a = left, *b = right;
@@ -339,42 +319,6 @@ static int by_address(const void *left, const void *right)
 	if (a->address != b->address)
 		return a->address < b->address ? -1 : 1;
 	return b_ends - a_ends;
-}
-
-static int by_low(const void *left, const void *right)
-{
-	const struct sequence *a = left, *b = right;
-
-	return a->low < b->low ? -1 : a->low > b->low;
-}
-
-/* Compilers that give each function a section of its own write their sequences
- * in any order, but each is in order itself, and none is in another. What keeps
- * to neither is sorted row by row. */
-static void sort_rows(struct machine *machine)
-{
-	struct lines *lines = machine->lines;
-	struct line_row *rows = calloc(lines->nrows + 1, sizeof(*rows));
-	size_t n = 0;
-
-	if (!rows || !array_sort(machine->sequences, machine->nsequences,
-				 sizeof(*machine->sequences), by_low)) {
-		free(rows);
-		lines->nrows = 0;
-		return;
-	}
-	for (size_t i = 0; i < machine->nsequences; i++) {
-		const struct sequence *from = &machine->sequences[i];
-
-		memcpy(rows + n, lines->rows + from->first,
-		       from->n * sizeof(*rows));
-		n += from->n;
-	}
-	free(lines->rows);
-	lines->rows = rows;
-	lines->nrows = n;
-	if (!array_sort(rows, n, sizeof(*rows), by_address))
-		lines->nrows = 0;
 }
 
 void lines_read(const struct unit *unit, struct lines *out)
@@ -390,8 +334,8 @@ void lines_read(const struct unit *unit, struct lines *out)
 	if (!read_head(&machine, &r))
 		return;
 	run(&machine);
-	sort_rows(&machine);
-	free(machine.sequences);
+	if (!array_sort(out->rows, out->nrows, sizeof(*out->rows), by_address))
+		out->nrows = 0;
 }
 
 void lines_fini(struct lines *lines)

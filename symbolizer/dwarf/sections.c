@@ -14,6 +14,8 @@
 
 enum {
 	PAGE = 4096,
+	HUGE = 2 << 20,  /* pages of what is unpacked, if the kernel likes: a
+	                  * tenth of all time is faults of small ones */
 	PIECE = 1 << 20, /* unpacked at once, and then told of */
 	ZLIB_HEAD = 2,   /* bytes; before the deflated ones */
 	OLD_HEAD = 12,   /* of .zdebug_*: "ZLIB", and the size, big-endian */
@@ -230,6 +232,7 @@ static bool make_room(struct section *section)
 
 	if (at == MAP_FAILED)
 		return false;
+	madvise(at, section->len, MADV_HUGEPAGE);
 	section->bytes = at;
 	section->is_mapped = true;
 	return true;
@@ -264,11 +267,11 @@ static void note_ready(void *context, size_t ready, size_t used)
 	section->ready = ready;
 }
 
-/* The file's pages that have been read are only in the way. */
-static void drop_pages(const uint8_t *from, const uint8_t *to)
+/* Pages of SIZE bytes that have been read are only in the way. */
+static void drop_pages(const uint8_t *from, const uint8_t *to, uintptr_t size)
 {
-	uintptr_t start = ((uintptr_t)from + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-	uintptr_t end = (uintptr_t)to & ~(uintptr_t)(PAGE - 1);
+	uintptr_t start = ((uintptr_t)from + size - 1) & ~(size - 1);
+	uintptr_t end = (uintptr_t)to & ~(size - 1);
 
 	if (end > start)
 		madvise((void *)start, end - start, MADV_DONTNEED);
@@ -280,7 +283,7 @@ static void tell_ready(void *context, size_t ready, size_t used)
 	struct section *info = &sections->of[SECTION_INFO];
 
 	if (sections->is_file)
-		drop_pages(info->packed, info->packed + used);
+		drop_pages(info->packed, info->packed + used, PAGE);
 	pthread_mutex_lock(&sections->lock);
 	info->ready = ready;
 	pthread_cond_broadcast(&sections->more);
@@ -368,9 +371,10 @@ void sections_drop(struct sections *sections, uint64_t offset)
 {
 	struct section *info = &sections->of[SECTION_INFO];
 
-	if (offset <= sections->dropped + PIECE || offset > info->len ||
+	if (offset <= sections->dropped + 2 * HUGE || offset > info->len ||
 	    (!info->is_mapped && !sections->is_file))
 		return;
-	drop_pages(info->bytes + sections->dropped, info->bytes + offset);
-	sections->dropped = (size_t)offset & ~(size_t)(PAGE - 1);
+	drop_pages(info->bytes + sections->dropped, info->bytes + offset,
+		   HUGE);
+	sections->dropped = (size_t)offset - HUGE;
 }

@@ -182,69 +182,52 @@ bool unit_reference(const struct unit *unit, const struct attr *attr,
 
 /* DIEs */
 
-static inline struct attr *slot(struct die *die, uint16_t name)
+/* All attributes have one size: those that nobody asks for cost nothing. */
+static void read_fixed(const struct unit *unit, struct reader *r,
+		       const struct abbrev *abbrev, struct die *out)
 {
-	switch (name) {
-	case DW_AT_name:
-		return &die->name;
-	case DW_AT_linkage_name:
-	case DW_AT_MIPS_linkage_name:
-		return &die->linkage;
-	case DW_AT_low_pc:
-		return &die->low;
-	case DW_AT_high_pc:
-		return &die->high;
-	case DW_AT_ranges:
-		return &die->ranges;
-	case DW_AT_abstract_origin:
-		return &die->origin;
-	case DW_AT_specification:
-		return &die->specification;
-	case DW_AT_call_file:
-		return &die->call_file;
-	case DW_AT_call_line:
-		return &die->call_line;
-	case DW_AT_declaration:
-		return &die->declaration;
-	case DW_AT_call_all_calls:
-	case DW_AT_call_all_tail_calls:
-	case DW_AT_GNU_all_call_sites:
-	case DW_AT_GNU_all_tail_call_sites:
-		return &die->all_calls;
-	case DW_AT_call_return_pc:
-		return &die->return_pc;
-	case DW_AT_call_origin:
-		return &die->callee;
-	case DW_AT_call_target:
-	case DW_AT_GNU_call_site_target:
-		return &die->target;
-	case DW_AT_call_tail_call:
-	case DW_AT_GNU_tail_call:
-		return &die->tail_call;
-	default:
-		return NULL;
+	struct reader at = *r;
+
+	reader_skip(r, (size_t)abbrev->fixed);
+	if (r->bad)
+		return;
+	for (uint32_t n = abbrev->first; n < abbrev->first + abbrev->nattrs;
+	     n++) {
+		const struct abbrev_attr *attr = &unit->abbrevs.attrs[n];
+		struct attr *to;
+
+		if (attr->slot < 0)
+			continue;
+		to = &out->slots[attr->slot];
+		to->form = attr->form;
+		to->value = (uint64_t)unit->abbrevs.implicit[n];
+		at.pos = r->pos - (size_t)abbrev->fixed + attr->at;
+		if (attr->size > 0)
+			to->value = attr_sized(&at, attr->size);
 	}
 }
 
 void unit_read_die(const struct unit *unit, struct reader *r,
 		   const struct abbrev *abbrev, struct die *out)
 {
-	memset(out, 0, sizeof(*out));
-	for (uint32_t i = 0; i < abbrev->nattrs; i++) {
-		uint32_t n = abbrev->first + i;
+	for (int i = 0; i < DIE_SLOTS; i++)
+		out->slots[i].form = 0;
+	if (abbrev->fixed >= 0) {
+		read_fixed(unit, r, abbrev, out);
+		return;
+	}
+	for (uint32_t n = abbrev->first; n < abbrev->first + abbrev->nattrs;
+	     n++) {
 		const struct abbrev_attr *attr = &unit->abbrevs.attrs[n];
-		struct attr *to = slot(out, attr->name), ignored;
+		struct attr ignored;
 
-		if (attr->size < 0 || attr->form == DW_FORM_implicit_const) {
+		if (attr->slot < 0 && attr->size >= 0)
+			reader_skip(r, (size_t)attr->size);
+		else
 			attr_read(r, &unit->sizes, attr->form,
 				  unit->abbrevs.implicit[n],
-				  to ? to : &ignored);
-		} else if (to) {
-			to->form = attr->form;
-			to->value = attr_sized(r, attr->size);
-		} else {
-			reader_skip(r, (size_t)attr->size);
-		}
+				  attr->slot < 0 ? &ignored
+						 : &out->slots[attr->slot]);
 	}
 }
 
@@ -481,6 +464,11 @@ struct unit *dwarf_file_unit(struct dwarf_file *file, uint64_t offset)
 {
 	size_t low = 0, high;
 
+	if (file->near && offset >= file->near->offset &&
+	    offset < file->near->end)
+		return file->near;
+	if (file->is_ahead)
+		return NULL;
 	while (file->next <= offset && dwarf_file_next(file))
 		;
 	high = file->nunits;

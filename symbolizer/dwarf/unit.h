@@ -10,6 +10,7 @@
 
 #include "abbrev.h"
 #include "attr.h"
+#include "die.h"
 #include "sections.h"
 
 struct tree;
@@ -23,6 +24,8 @@ struct dwarf_file {
 	size_t nunits, units_cap;
 	uint64_t next;          /* where the unit behind the last begins */
 	bool keeps_all;         /* its functions refer to other units */
+	bool is_ahead;          /* ahead.h reads its units: nobody else may */
+	struct unit *near;      /* where dwarf_file_unit() looks first */
 };
 
 struct unit {
@@ -56,15 +59,6 @@ struct die_ref {
 	uint64_t offset;
 };
 
-/* The attributes that functions, and calls of them, are known by. */
-struct die {
-	struct attr name, linkage, low, high, ranges, origin, specification,
-		declaration;
-	struct attr call_file, call_line;
-	/* GNU's, before DWARF 5, have the same places. */
-	struct attr all_calls, return_pc, callee, target, tail_call;
-};
-
 /* SPLIT: FILE is a .dwo. FILE, and ALT, must outlive it. NULL where there is no
  * DWARF. */
 struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
@@ -75,7 +69,8 @@ void dwarf_file_close(struct dwarf_file *file);
  * It stays as long as FILE does. */
 struct unit *dwarf_file_next(struct dwarf_file *file);
 
-/* The unit that holds OFFSET; reads units up to there. NULL if none does. */
+/* The unit that holds OFFSET; reads units up to there. NULL if none does, or
+ * where another thread reads the units and it is not the one that is near. */
 struct unit *dwarf_file_unit(struct dwarf_file *file, uint64_t offset);
 
 /* UNIT is done with: give back its memory, unless FILE keeps all. */

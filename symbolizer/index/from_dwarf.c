@@ -10,13 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <dwarf.h>
-
 #include "../array.h"
-#include "../dwarf/lines.h"
+#include "../dwarf/ahead.h"
 #include "../dwarf/ranges.h"
 #include "../dwarf/split.h"
-#include "../dwarf/tree.h"
 #include "known.h"
 
 #define SCOPE_KNOWN UINT32_MAX /* a unit before has told of it */
@@ -34,7 +31,7 @@ struct work {
 	struct known known; /* functions of the units before */
 	struct unit *unit;
 	const struct tree *tree;
-	struct lines lines;
+	struct lines *lines;
 
 	uint64_t *edges, *scratch; /* of cells: cell i is [edges[i],
 	                            * edges[i + 1]) */
@@ -233,7 +230,7 @@ static uint32_t file_of(struct work *work, uint32_t index)
 		return 0;
 	if (work->files[index] == UINT32_MAX)
 		work->files[index] =
-			lines_path(&work->lines, index, path, sizeof(path))
+			lines_path(work->lines, index, path, sizeof(path))
 				? build_file(work->build, path) : 0;
 	return work->files[index];
 }
@@ -287,7 +284,7 @@ static uint32_t scope_at(const struct work *work, uint64_t address)
 static void find_line(struct work *work, size_t index, uint32_t scope,
 		      struct build_row *what)
 {
-	const struct line_row *rows = work->lines.rows;
+	const struct line_row *rows = work->lines->rows;
 
 	what->file = file_of(work, rows[index].file);
 	what->line = rows[index].line;
@@ -308,7 +305,7 @@ static void find_line(struct work *work, size_t index, uint32_t scope,
 static void tell(struct work *work, uint64_t start, uint64_t end, size_t ncells,
 		 size_t nrows)
 {
-	const struct line_row *rows = work->lines.rows;
+	const struct line_row *rows = work->lines->rows;
 	bool has_line = nrows > 0 && rows[nrows - 1].file != LINES_END;
 	uint32_t scope = ncells > 0 ? work->cells[ncells - 1] : TREE_NONE;
 	struct build_row what = { 0 };
@@ -326,7 +323,7 @@ static void tell(struct work *work, uint64_t start, uint64_t end, size_t ncells,
 /* Go through cells and rows together. */
 static void merge(struct work *work)
 {
-	const struct lines *lines = &work->lines;
+	const struct lines *lines = work->lines;
 	size_t cell = 0, row = 0;
 	uint64_t at = 0;
 
@@ -397,7 +394,7 @@ static void tell_calls(struct work *work)
 
 static bool make_tables(struct work *work)
 {
-	size_t nscopes = work->tree->nscopes, nfiles = work->lines.nfiles;
+	size_t nscopes = work->tree->nscopes, nfiles = work->lines->nfiles;
 	size_t norigins = 64;
 
 	while (norigins < 2 * nscopes)
@@ -439,41 +436,39 @@ static void find_known(struct work *work)
 			  tree->functions[i].high);
 }
 
-/* UNIT has the lines, and all names of files; what else there is, its split
- * unit may have. */
-static void do_unit(struct work *work, struct unit *unit, const char *path)
+/* FROM's unit has the lines, and all names of files; what else there is, its
+ * split unit may have. */
+static void do_unit(struct work *work, struct ahead_unit *from,
+		    const char *path)
 {
 	struct split split;
 
-	work->unit = split_open(unit, path, &split) ? split.unit : unit;
+	work->unit = split_open(from->unit, path, &split) ? split.unit
+							  : from->unit;
+	work->unit->file->near = work->unit;
 	work->tree = tree_of(work->unit);
-	lines_read(unit, &work->lines);
+	work->lines = &from->lines;
 	if (work->tree && make_cells(work) && make_tables(work)) {
 		find_known(work);
 		paint(work);
 		merge(work);
 		tell_calls(work);
 	}
-	lines_fini(&work->lines);
 	split_close(&split);
-}
-
-/* The units that were read already come first. */
-static struct unit *next_unit(struct dwarf_file *file, size_t n)
-{
-	return n < file->nunits ? file->units[n] : dwarf_file_next(file);
 }
 
 void from_dwarf(struct dwarf_file *file, const char *path, struct build *build)
 {
 	struct work work = { .build = build };
-	struct unit *unit;
+	struct ahead *ahead = ahead_open(file);
+	struct ahead_unit from;
 
-	for (size_t n = 0; (unit = next_unit(file, n)) != NULL; n++) {
-		if (unit->type == DW_UT_compile || unit->type == DW_UT_skeleton)
-			do_unit(&work, unit, path);
-		unit_release(unit);
+	while (ahead && ahead_next(ahead, &from)) {
+		do_unit(&work, &from, path);
+		lines_fini(&from.lines);
+		unit_release(from.unit);
 	}
+	ahead_close(ahead);
 	known_fini(&work.known);
 	free(work.edges);
 	free(work.scratch);

@@ -1,0 +1,155 @@
+/* Units read ahead. Runs in the process that can be lost. The thread has a unit
+ * until it hands it over, and the other side from then on: they share nothing
+ * but the ring, and sections, which have a lock of their own. */
+#include "ahead.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dwarf.h>
+
+enum { RING = 32 }; /* units; large ones have a megabyte of trees and lines */
+
+struct ahead {
+	struct dwarf_file *file;
+	size_t nread; /* units of FILE that have been looked at */
+	bool has_thread;
+	pthread_t thread;
+	pthread_mutex_t lock; /* for what is next */
+	pthread_cond_t changed;
+	struct ahead_unit ring[RING];
+	size_t given, taken;
+	bool is_over, is_closing;
+};
+
+static struct unit *next_unit(struct ahead *ahead)
+{
+	struct dwarf_file *file = ahead->file;
+	size_t n = ahead->nread++;
+
+	return n < file->nunits ? file->units[n] : dwarf_file_next(file);
+}
+
+/* A skeleton has its functions elsewhere. */
+static bool read_next(struct ahead *ahead, struct ahead_unit *out)
+{
+	struct unit *unit;
+
+	while ((unit = next_unit(ahead)) != NULL) {
+		if (unit->type != DW_UT_compile &&
+		    unit->type != DW_UT_skeleton) {
+			unit_release(unit);
+			continue;
+		}
+		if (!unit->dwo_name)
+			tree_of(unit);
+		out->unit = unit;
+		lines_read(unit, &out->lines);
+		return true;
+	}
+	return false;
+}
+
+static void drop(struct ahead_unit *unit)
+{
+	lines_fini(&unit->lines);
+	unit_release(unit->unit);
+}
+
+/* Hand UNIT over; false once nobody wants it. */
+static bool give(struct ahead *ahead, struct ahead_unit *unit)
+{
+	bool is_wanted;
+
+	pthread_mutex_lock(&ahead->lock);
+	while (!ahead->is_closing && ahead->given - ahead->taken == RING)
+		pthread_cond_wait(&ahead->changed, &ahead->lock);
+	is_wanted = !ahead->is_closing;
+	if (is_wanted)
+		ahead->ring[ahead->given++ % RING] = *unit;
+	pthread_cond_signal(&ahead->changed);
+	pthread_mutex_unlock(&ahead->lock);
+	return is_wanted;
+}
+
+static void *read_all(void *context)
+{
+	struct ahead *ahead = context;
+	struct ahead_unit unit;
+
+	while (read_next(ahead, &unit)) {
+		if (give(ahead, &unit))
+			continue;
+		drop(&unit);
+		break;
+	}
+	pthread_mutex_lock(&ahead->lock);
+	ahead->is_over = true;
+	pthread_cond_signal(&ahead->changed);
+	pthread_mutex_unlock(&ahead->lock);
+	return NULL;
+}
+
+struct ahead *ahead_open(struct dwarf_file *file)
+{
+	struct ahead *ahead = calloc(1, sizeof(*ahead));
+
+	if (!ahead)
+		return NULL;
+	ahead->file = file;
+	if (file->keeps_all)
+		return ahead;
+	pthread_mutex_init(&ahead->lock, NULL);
+	pthread_cond_init(&ahead->changed, NULL);
+	file->is_ahead = true;
+	ahead->has_thread = pthread_create(&ahead->thread, NULL, read_all,
+					   ahead) == 0;
+	file->is_ahead = ahead->has_thread;
+	return ahead;
+}
+
+static bool take(struct ahead *ahead, struct ahead_unit *out)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&ahead->lock);
+	while (!ahead->is_over && ahead->given == ahead->taken)
+		pthread_cond_wait(&ahead->changed, &ahead->lock);
+	is_there = ahead->given != ahead->taken;
+	if (is_there)
+		*out = ahead->ring[ahead->taken++ % RING];
+	pthread_cond_signal(&ahead->changed);
+	pthread_mutex_unlock(&ahead->lock);
+	return is_there;
+}
+
+bool ahead_next(struct ahead *ahead, struct ahead_unit *out)
+{
+	return ahead->has_thread ? take(ahead, out) : read_next(ahead, out);
+}
+
+static void stop(struct ahead *ahead)
+{
+	pthread_mutex_lock(&ahead->lock);
+	ahead->is_closing = true;
+	pthread_cond_signal(&ahead->changed);
+	pthread_mutex_unlock(&ahead->lock);
+	pthread_join(ahead->thread, NULL);
+	while (ahead->taken != ahead->given)
+		drop(&ahead->ring[ahead->taken++ % RING]);
+	ahead->file->is_ahead = false;
+}
+
+void ahead_close(struct ahead *ahead)
+{
+	if (!ahead)
+		return;
+	if (ahead->has_thread)
+		stop(ahead);
+	if (!ahead->file->keeps_all) {
+		pthread_mutex_destroy(&ahead->lock);
+		pthread_cond_destroy(&ahead->changed);
+	}
+	free(ahead);
+}

@@ -1,0 +1,108 @@
+/* Units that a thread reads ahead. */
+#include "../../symbolizer/dwarf/ahead.h"
+#include "dwarf_image.h"
+
+enum { UNITS = 200, CODE = 0x1000, SIZE = 0x10 };
+
+/* A file of UNITS units, each with one function. */
+static bool open_units(struct image *image)
+{
+	struct writer *info = image_section(image, "info");
+
+	put_usual_abbrevs(image);
+	for (uint64_t i = 0; i < UNITS; i++) {
+		size_t start = put_usual_unit(image);
+
+		put_function(info, "f", CODE + i * SIZE, SIZE);
+		writer_zero(info, 2);
+		end_length(info, 4, start);
+	}
+	return CHECK(image_open(image, false, NULL) != NULL);
+}
+
+/* Take up to MOST units: how many there were, each the next. */
+static size_t take(struct ahead *ahead, size_t most)
+{
+	struct ahead_unit from;
+	size_t n = 0;
+
+	while (n < most && ahead_next(ahead, &from)) {
+		const struct tree *tree = tree_of(from.unit);
+
+		CHECK_NUMBER(tree->nfunctions, 1);
+		CHECK_NUMBER(tree->functions[0].low, CODE + n * SIZE);
+		lines_fini(&from.lines);
+		unit_release(from.unit);
+		n++;
+	}
+	return n;
+}
+
+static void in_order(void)
+{
+	for (int keeps_all = 0; keeps_all < 2; keeps_all++) {
+		struct image image = { 0 };
+		struct ahead *ahead;
+
+		if (open_units(&image)) {
+			image.dwarf->keeps_all = keeps_all;
+			ahead = ahead_open(image.dwarf);
+			CHECK_NUMBER(take(ahead, SIZE_MAX), UNITS);
+			CHECK_NUMBER(take(ahead, SIZE_MAX), 0);
+			ahead_close(ahead);
+		}
+		image_fini(&image);
+	}
+}
+
+/* Whatever the thread is at. */
+static void stops_early(void)
+{
+	for (size_t n = 0; n < UNITS; n += 7) {
+		struct image image = { 0 };
+		struct ahead *ahead;
+
+		if (open_units(&image)) {
+			ahead = ahead_open(image.dwarf);
+			CHECK_NUMBER(take(ahead, n), n);
+			ahead_close(ahead);
+			CHECK(!image.dwarf->is_ahead);
+		}
+		image_fini(&image);
+	}
+}
+
+/* Those who have a unit ask for others in vain, as these may be in the hands of
+ * the thread. */
+static void other_units(void)
+{
+	struct image image = { 0 };
+	struct ahead_unit from;
+	struct ahead *ahead;
+
+	if (open_units(&image)) {
+		ahead = ahead_open(image.dwarf);
+		if (CHECK(ahead_next(ahead, &from))) {
+			image.dwarf->near = from.unit;
+			CHECK(dwarf_file_unit(image.dwarf, from.unit->dies) ==
+			      from.unit);
+			CHECK(dwarf_file_unit(image.dwarf, from.unit->end) ==
+			      NULL);
+			lines_fini(&from.lines);
+		}
+		ahead_close(ahead);
+		CHECK(dwarf_file_unit(image.dwarf, from.unit->end) != NULL);
+	}
+	image_fini(&image);
+}
+
+static const struct test tests[] = {
+	{ "units come in their order, with a thread and without", in_order },
+	{ "nobody need take them all", stops_early },
+	{ "units that the thread has are nobody's", other_units },
+};
+
+int main(void)
+{
+	return TEST_RUN(tests);
+}
