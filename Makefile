@@ -358,6 +358,7 @@ BENCH_PROGRAMS = \
 	$(B)/bench/glog.so \
 	$(B)/bench/handled \
 	$(B)/bench/link.so \
+	$(B)/bench/once \
 	$(B)/bench/spawn \
 	$(B)/bench/spin \
 	$(B)/bench/unwind

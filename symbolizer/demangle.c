@@ -84,11 +84,17 @@ static bool run_d(const char *name, char *out, size_t cap)
 	return true;
 }
 
+/* Rust's older names are C++'s with a hash as their last part. */
+static bool may_be_rust(const char *name)
+{
+	return name[1] == 'R' || (name[1] == 'Z' && strstr(name, "17h"));
+}
+
 void demangle(const char *name, char *out, size_t cap)
 {
 	if (strnlen(name, DEMANGLE_MAX_INPUT) < DEMANGLE_MAX_INPUT &&
 	    name[0] == '_') {
-		if ((name[1] == 'R' || name[1] == 'Z') &&
+		if (may_be_rust(name) &&
 		    run(rust_demangle_callback, name, out, cap))
 			return;
 		if ((name[1] == 'Z' || name[1] == '_') &&

@@ -14,14 +14,9 @@
 #include "index/index.h"
 #include "index/make.h"
 #include "store.h"
-#include "stubs.h"
 #include "tailcall.h"
 
 #define MAX_INDEX ((size_t)1 << 31)
-
-enum {
-	MAX_STUB = 1024, /* bytes of the name of one */
-};
 
 struct lookup {
 	const struct module *module;
@@ -37,7 +32,6 @@ struct lookup {
 	bool has_gopclntab; /* read only once the index does not suffice */
 	struct module *own; /* the module, where nobody else has it */
 	char path[PATH_MAX]; /* of that */
-	char stub[MAX_STUB]; /* name of the last one that was asked for */
 	const char *why;
 	char made_why[MAKE_WHY]; /* what it may point to */
 };
@@ -338,18 +332,6 @@ static bool find_symbol(struct lookup *lookup, uint64_t address,
 				     out);
 }
 
-/* A stub of the linkage table, which has no symbol. */
-static bool find_stub(struct lookup *lookup, uint64_t address,
-		      struct level *level)
-{
-	if (!stubs_name(&get_files(lookup)->code, address, lookup->stub,
-			sizeof(lookup->stub)))
-		return false;
-	level->function = lookup->stub;
-	level->is_linkage = true;
-	return true;
-}
-
 static bool is_mangled(const char *name)
 {
 	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
@@ -362,15 +344,8 @@ static void complete(struct lookup *lookup, uint64_t address,
 		     struct level *outermost)
 {
 	struct index_symbol symbol;
-	bool has_symbol;
 
-	if (outermost->is_linkage)
-		return;
-	has_symbol = find_symbol(lookup, address, &symbol);
-	if (outermost->function == NULL && (!has_symbol || symbol.is_public) &&
-	    find_stub(lookup, address, outermost))
-		return;
-	if (!has_symbol)
+	if (outermost->is_linkage || !find_symbol(lookup, address, &symbol))
 		return;
 	if (outermost->function == NULL) {
 		outermost->function = symbol.name;
@@ -449,7 +424,8 @@ static size_t find_levels(struct lookup *lookup, uint64_t address,
 	if (index)
 		n = index_levels(index, index_address(lookup, index, address),
 				 levels, SYMBOLIZE_MAX_INLINES);
-	gopclntab = n == 0 ? get_gopclntab(lookup) : NULL;
+	gopclntab = n == 0 && (!index || index_made_of(index) & INDEX_LACKS_GO)
+			    ? get_gopclntab(lookup) : NULL;
 	if (gopclntab)
 		n = gopclntab_levels(gopclntab, address, levels,
 				     SYMBOLIZE_MAX_INLINES);

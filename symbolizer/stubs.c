@@ -3,113 +3,141 @@
  * child that can be lost. */
 #include "stubs.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { STUB_SIZE = 16 };
+#include "../lib/report/bytes.h"
+#include "array.h"
 
-/* The section .plt, .plt.got or .plt.sec that holds ADDRESS. */
-static Elf_Scn *find_plt(const struct elf_file *file, uint64_t address,
-			 GElf_Shdr *shdr_out)
+enum {
+	STUB_SIZE = 16,
+	MAX_STUBS = 1 << 20,
+};
+
+/* A relocation of a word that stubs may jump through. */
+struct slot {
+	uint64_t at;
+	const char *name; /* of its function */
+};
+
+struct slots {
+	struct slot *list;
+	size_t len, cap;
+};
+
+static void add_slot(struct slots *slots, uint64_t at, const char *name)
 {
-	Elf_Scn *scn = NULL;
-	size_t strings;
+	struct slot *more;
 
-	if (elf_getshdrstrndx(file->elf, &strings) != 0)
-		return NULL;
-	while ((scn = elf_nextscn(file->elf, scn)) != NULL) {
-		const char *name;
-
-		if (gelf_getshdr(scn, shdr_out) == NULL ||
-		    shdr_out->sh_type != SHT_PROGBITS ||
-		    address < shdr_out->sh_addr ||
-		    address - shdr_out->sh_addr >= shdr_out->sh_size)
-			continue;
-		name = elf_strptr(file->elf, strings, shdr_out->sh_name);
-		if (name && strncmp(name, ".plt", 4) == 0)
-			return scn;
-	}
-	return NULL;
+	if (!name || !*name || slots->len == MAX_STUBS)
+		return;
+	more = array_grow(slots->list, slots->len, &slots->cap, sizeof(*more));
+	if (!more)
+		return;
+	slots->list = more;
+	more[slots->len++] = (struct slot){ at, name };
 }
 
-/* The address of the word that the stub at ADDRESS jumps through: it has one
- * jmp *disp(%rip), perhaps behind endbr64 and a bnd prefix. 0: it has none. */
-static uint64_t find_slot(Elf_Scn *scn, const GElf_Shdr *shdr,
-			  uint64_t address)
+static void read_relocations(const struct elf_file *file, Elf_Scn *scn,
+			     const GElf_Shdr *shdr, struct slots *out)
 {
-	const Elf_Data *data = elf_rawdata(scn, NULL);
-	size_t size = shdr->sh_entsize == STUB_SIZE / 2 ? STUB_SIZE / 2
-							: STUB_SIZE;
-	size_t at = (size_t)(address - shdr->sh_addr) / size * size;
+	Elf_Scn *symbols = elf_getscn(file->elf, shdr->sh_link);
+	size_t n = shdr->sh_entsize ? shdr->sh_size / shdr->sh_entsize : 0;
+	Elf_Data *data = elf_getdata(scn, NULL), *table;
+	GElf_Shdr symbols_shdr;
+	GElf_Rela rela;
+	GElf_Sym sym;
 
-	if (data == NULL || data->d_buf == NULL || at + size > data->d_size)
-		return 0;
-	for (size_t i = at; i + 6 <= at + size; i++) {
-		const uint8_t *code = (const uint8_t *)data->d_buf + i;
+	if (!data || !symbols || !gelf_getshdr(symbols, &symbols_shdr) ||
+	    (symbols_shdr.sh_type != SHT_DYNSYM &&
+	     symbols_shdr.sh_type != SHT_SYMTAB))
+		return;
+	table = elf_getdata(symbols, NULL);
+	for (size_t i = 0; i < n && gelf_getrela(data, (int)i, &rela); i++)
+		if (gelf_getsym(table, (int)GELF_R_SYM(rela.r_info), &sym))
+			add_slot(out, rela.r_offset,
+				 elf_strptr(file->elf, symbols_shdr.sh_link,
+					    sym.st_name));
+}
+
+static int by_place(const void *left, const void *right)
+{
+	const struct slot *a = left, *b = right;
+
+	return a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* The address of the word that the SIZE bytes of code at R, which are at
+ * ADDRESS, jump through: one jmp *disp(%rip), perhaps behind endbr64 and a bnd
+ * prefix. 0: they have none. */
+static uint64_t find_slot(struct reader r, uint64_t address, size_t size)
+{
+	const uint8_t *code = reader_take(&r, size);
+
+	for (size_t i = 0; code && i + 6 <= size; i++) {
 		int32_t displacement;
 
-		if (code[0] != 0xff || code[1] != 0x25)
+		if (code[i] != 0xff || code[i + 1] != 0x25)
 			continue;
-		memcpy(&displacement, code + 2, sizeof(displacement));
-		return shdr->sh_addr + i + 6 +
-		       (uint64_t)(int64_t)displacement;
+		memcpy(&displacement, code + i + 2, sizeof(displacement));
+		return address + i + 6 + (uint64_t)(int64_t)displacement;
 	}
 	return 0;
 }
 
-/* The name of symbol NUMBER of the symbol table SECTION; NULL without one. */
-static const char *symbol_name(const struct elf_file *file, size_t section,
-			       size_t number)
+/* The stubs of one section. */
+static void tell_stubs(Elf_Scn *scn, const GElf_Shdr *shdr,
+		       const struct slots *slots, stubs_each *each,
+		       void *context)
 {
-	Elf_Scn *scn = elf_getscn(file->elf, section);
-	GElf_Shdr shdr;
-	GElf_Sym sym;
+	const Elf_Data *data = elf_rawdata(scn, NULL);
+	size_t size = shdr->sh_entsize == STUB_SIZE / 2 ? STUB_SIZE / 2
+							: STUB_SIZE;
+	struct reader r;
 
-	if (scn == NULL || gelf_getshdr(scn, &shdr) == NULL ||
-	    (shdr.sh_type != SHT_DYNSYM && shdr.sh_type != SHT_SYMTAB) ||
-	    gelf_getsym(elf_getdata(scn, NULL), (int)number, &sym) == NULL)
-		return NULL;
-	return elf_strptr(file->elf, shdr.sh_link, sym.st_name);
-}
+	reader_init(&r, data ? data->d_buf : NULL, data ? data->d_size : 0);
+	for (; reader_left(&r) >= size; reader_skip(&r, size)) {
+		uint64_t address = shdr->sh_addr + r.pos;
+		const struct slot key = {
+			.at = find_slot(r, address, size),
+		};
+		const struct slot *slot = bsearch(&key, slots->list,
+						  slots->len, sizeof(key),
+						  by_place);
 
-static const char *name_in(const struct elf_file *file, Elf_Scn *scn,
-			   const GElf_Shdr *shdr, uint64_t slot)
-{
-	Elf_Data *data = elf_getdata(scn, NULL);
-	size_t n = shdr->sh_entsize ? shdr->sh_size / shdr->sh_entsize : 0;
-	GElf_Rela rela;
-
-	for (size_t i = 0; data && i < n; i++) {
-		if (gelf_getrela(data, (int)i, &rela) == NULL)
-			return NULL;
-		if (rela.r_offset == slot)
-			return symbol_name(file, shdr->sh_link,
-					   GELF_R_SYM(rela.r_info));
+		if (slot)
+			each(context, address, size, slot->name);
 	}
-	return NULL;
 }
 
-bool stubs_name(const struct elf_file *file, uint64_t address, char *text,
-		size_t size)
+static bool is_plt(const struct elf_file *file, size_t strings,
+		   const GElf_Shdr *shdr)
 {
-	const char *name = NULL;
+	const char *name = elf_strptr(file->elf, strings, shdr->sh_name);
+
+	return shdr->sh_type == SHT_PROGBITS && name &&
+	       strncmp(name, ".plt", 4) == 0;
+}
+
+void stubs_tell(const struct elf_file *file, stubs_each *each, void *context)
+{
+	struct slots slots = { 0 };
 	Elf_Scn *scn = NULL;
+	size_t strings;
 	GElf_Shdr shdr;
 	GElf_Ehdr ehdr;
-	uint64_t slot;
 
 	if (file->elf == NULL || gelf_getehdr(file->elf, &ehdr) == NULL ||
-	    ehdr.e_machine != EM_X86_64)
-		return false;
-	scn = find_plt(file, address, &shdr);
-	slot = scn ? find_slot(scn, &shdr, address) : 0;
-	if (slot == 0)
-		return false;
-	scn = NULL;
-	while (!name && (scn = elf_nextscn(file->elf, scn)) != NULL)
+	    ehdr.e_machine != EM_X86_64 ||
+	    elf_getshdrstrndx(file->elf, &strings) != 0)
+		return;
+	while ((scn = elf_nextscn(file->elf, scn)) != NULL)
 		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_RELA)
-			name = name_in(file, scn, &shdr, slot);
-	if (name == NULL || *name == '\0')
-		return false;
-	return (size_t)snprintf(text, size, "%s@plt", name) < size;
+			read_relocations(file, scn, &shdr, &slots);
+	if (array_sort(slots.list, slots.len, sizeof(*slots.list), by_place))
+		while ((scn = elf_nextscn(file->elf, scn)) != NULL)
+			if (gelf_getshdr(scn, &shdr) &&
+			    is_plt(file, strings, &shdr))
+				tell_stubs(scn, &shdr, &slots, each, context);
+	free(slots.list);
 }

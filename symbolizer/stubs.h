@@ -5,9 +5,12 @@
 
 #include "elffile.h"
 
-/* Write "NAME@plt" into TEXT where ADDRESS, in FILE's own numbering, lies in a
- * stub that jumps to the function NAME. False where it does not. */
-bool stubs_name(const struct elf_file *file, uint64_t address, char *text,
-		size_t size);
+/* A stub of SIZE bytes at ADDRESS, in the file's own numbering, that jumps to
+ * the function NAME. */
+typedef void stubs_each(void *context, uint64_t address, size_t size,
+			const char *name);
+
+/* Call EACH for the stubs of FILE that say where they jump to. */
+void stubs_tell(const struct elf_file *file, stubs_each *each, void *context);
 
 #endif

@@ -8,7 +8,10 @@
 
 #include "elffile.h"
 
-enum { SYMTAB_RANK_LOCAL = 16 }; /* and above: not exported */
+enum {
+	SYMTAB_RANK_LOCAL = 16, /* and above: not exported */
+	SYMTAB_RANK_STUB = 31,  /* a stub that jumps to the function */
+};
 
 struct symbol {
 	uint64_t start;

@@ -124,6 +124,8 @@ static inline int64_t reader_sleb(struct reader *r)
 {
 	uint64_t value = 0;
 
+	if (!r->bad && r->pos < r->len && r->bytes[r->pos] < 0x80)
+		return (r->bytes[r->pos++] ^ 0x40) - 0x40;
 	for (unsigned shift = 0; shift < 70; shift += 7) {
 		uint8_t byte = reader_u8(r);
 

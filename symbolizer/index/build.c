@@ -3,6 +3,7 @@
  * numbered by how often they are named, and each table is packed. */
 #include "build.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,6 +302,24 @@ void build_symbols(struct build *build, const struct symtab *symtab)
 			to.file_and_flags |= SYMBOL_SIZED;
 		add_symbol(build, &to);
 	}
+}
+
+void build_stub(struct build *build, uint64_t start, size_t size,
+		const char *name)
+{
+	struct pack_symbol symbol = {
+		.start = start, .size = clamp(size),
+		.file_and_flags = SYMBOL_SIZED |
+				  (uint32_t)SYMTAB_RANK_STUB
+					  << SYMBOL_RANK_SHIFT,
+	};
+	char *text;
+
+	if (asprintf(&text, "%s@plt", name) < 0)
+		return;
+	symbol.name = strings_add(&build->strings, text);
+	free(text);
+	add_symbol(build, &symbol);
 }
 
 void build_public(struct build *build, uint64_t start, uint64_t end,

@@ -67,6 +67,10 @@ void build_add(struct build *build, const struct build_row *row);
 /* All of SYMTAB, which is finished. */
 void build_symbols(struct build *build, const struct symtab *symtab);
 
+/* A stub of SIZE bytes at START that jumps to the function NAME. */
+void build_stub(struct build *build, uint64_t start, size_t size,
+		const char *name);
+
 /* A function that a symbol file of Breakpad's has no size of: it is somewhere
  * in [START, END). */
 void build_public(struct build *build, uint64_t start, uint64_t end,

@@ -8,7 +8,7 @@
 #define INDEX_MAGIC UINT64_C(0x0a58444e49504524) /* "$EPINDX\n" */
 
 enum {
-	INDEX_VERSION = 3,
+	INDEX_VERSION = 4,
 	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */

@@ -14,6 +14,7 @@
 #include "../dwarf/ahead.h"
 #include "../dwarf/ranges.h"
 #include "../dwarf/split.h"
+#include "../radix.h"
 #include "known.h"
 
 #define SCOPE_KNOWN UINT32_MAX /* a unit before has told of it */
@@ -22,8 +23,6 @@ enum {
 	MAX_ROWS_BACK = 256, /* to a line that has a number */
 	CELLS_PER_EDGE = 256, /* painted, of all ranges, on average: deeper
 	                       * than anything that was ever nested */
-	RADIX_BITS = 8,
-	RADIX = 1 << RADIX_BITS,
 };
 
 struct work {
@@ -49,36 +48,6 @@ struct work {
 };
 
 /* Cells */
-
-/* Sort N addresses at VALUES: a byte a pass, but for bytes that are the same in
- * all. */
-static void sort_addresses(uint64_t *values, uint64_t *scratch, size_t n)
-{
-	uint64_t all = UINT64_MAX, any = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		all &= values[i];
-		any |= values[i];
-	}
-	for (unsigned shift = 0; shift < 64; shift += RADIX_BITS) {
-		size_t starts[RADIX] = { 0 }, at = 0;
-
-		if (((all ^ any) >> shift & (RADIX - 1)) == 0)
-			continue;
-		for (size_t i = 0; i < n; i++)
-			starts[values[i] >> shift & (RADIX - 1)]++;
-		for (size_t i = 0; i < RADIX; i++) {
-			size_t len = starts[i];
-
-			starts[i] = at;
-			at += len;
-		}
-		for (size_t i = 0; i < n; i++)
-			scratch[starts[values[i] >> shift & (RADIX - 1)]++] =
-				values[i];
-		memcpy(values, scratch, n * sizeof(*values));
-	}
-}
 
 static size_t add_edges(uint64_t *edges, const struct span *spans, size_t n)
 {
@@ -110,7 +79,7 @@ static bool make_cells(struct work *work)
 	}
 	n = add_edges(work->edges, tree->functions, tree->nfunctions);
 	n += add_edges(work->edges + n, tree->inlines, tree->ninlines);
-	sort_addresses(work->edges, work->scratch, n);
+	radix_sort(work->edges, work->scratch, n, sizeof(*work->edges));
 	for (size_t i = 0; i < n; i++)
 		if (kept == 0 || work->edges[i] != work->edges[kept - 1])
 			work->edges[kept++] = work->edges[i];

@@ -14,6 +14,23 @@
 #include "../../lib/report/bytes.h"
 #include "format.h"
 
+enum {
+	KNOWN_SCOPES = 1024, /* read last, by the end of their number: calls
+	                      * that lie in each other share their outer ones */
+};
+
+struct scope {
+	uint64_t function, parent, call_file;
+	uint64_t entry; /* where PARENT is 0 */
+	bool has_call_file;
+	int64_t call_line; /* less the line of the caller */
+};
+
+struct known_scope {
+	uint64_t number; /* 0: none */
+	struct scope scope;
+};
+
 struct index {
 	const uint8_t *bytes;
 	size_t len;
@@ -24,8 +41,11 @@ struct index {
 	uint32_t source; /* in strings */
 	uint32_t made_of;
 	uint32_t frames_why; /* in strings */
-	uint64_t *checked; /* a bit per chunk */
+	bool *checked; /* per chunk */
 	bool is_damaged;
+	struct known_scope *known; /* KNOWN_SCOPES of them */
+	uint64_t near[INDEX_SECTIONS]; /* items before what was found last */
+	bool is_sound[INDEX_SECTIONS]; /* as a whole */
 };
 
 /* Opening */
@@ -79,8 +99,9 @@ static bool check_sums(struct index *index)
 	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + index->sums_at,
 					      len - sizeof(uint32_t)))
 		return false;
-	index->checked = calloc(nchunks / 64 + 1, sizeof(uint64_t));
-	return index->checked != NULL;
+	index->checked = calloc(nchunks, sizeof(*index->checked));
+	index->known = calloc(KNOWN_SCOPES, sizeof(*index->known));
+	return index->checked && index->known;
 }
 
 /* A chunk of strings ends with a NUL, so that each ends in it. */
@@ -109,7 +130,15 @@ static bool check_chunk(struct index *index, size_t chunk)
 		index->is_damaged = true;
 		return false;
 	}
-	index->checked[chunk / 64] |= UINT64_C(1) << chunk % 64;
+	index->checked[chunk] = true;
+	return true;
+}
+
+static bool check_chunks(struct index *index, size_t first, size_t last)
+{
+	for (size_t i = first; i <= last; i++)
+		if (!index->checked[i] && !check_chunk(index, i))
+			return false;
 	return true;
 }
 
@@ -117,14 +146,19 @@ static bool check_chunk(struct index *index, size_t chunk)
  * were written. */
 static inline bool is_sound(struct index *index, uint64_t at, uint64_t len)
 {
-	if (len == 0)
+	size_t first = (size_t)(at / INDEX_CHUNK);
+	size_t last = (size_t)((at + len - 1) / INDEX_CHUNK);
+
+	if (len == 0 || (first == last && index->checked[first]))
 		return true;
-	for (size_t i = (size_t)(at / INDEX_CHUNK);
-	     i <= (at + len - 1) / INDEX_CHUNK; i++)
-		if (!(index->checked[i / 64] >> i % 64 & 1) &&
-		    !check_chunk(index, i))
-			return false;
-	return true;
+	return check_chunks(index, first, last);
+}
+
+static void free_index(struct index *index)
+{
+	free(index->checked);
+	free(index->known);
+	free(index);
 }
 
 static struct index *open_bytes(const void *bytes, size_t len, bool is_mapped,
@@ -142,8 +176,7 @@ static struct index *open_bytes(const void *bytes, size_t len, bool is_mapped,
 	    !is_sound(index, 0, INDEX_HEAD)) {
 		fail(err, ERR_BAD_DATA, "not an index of version %d",
 		     INDEX_VERSION);
-		free(index->checked);
-		free(index);
+		free_index(index);
 		return NULL;
 	}
 	index->is_mapped = is_mapped;
@@ -189,8 +222,7 @@ void index_close(struct index *index)
 		return;
 	if (index->is_mapped)
 		munmap((void *)index->bytes, index->len);
-	free(index->checked);
-	free(index);
+	free_index(index);
 }
 
 const struct build_id *index_build_id(const struct index *index)
@@ -247,68 +279,80 @@ static struct reader table_item(struct index *index,
 			    (number + 1) * size);
 }
 
+static uint64_t item_address(const struct index *index,
+			     enum index_section section, size_t size,
+			     uint64_t number)
+{
+	uint64_t at;
+
+	memcpy(&at, index->bytes + index->at[section] + number * size,
+	       sizeof(at));
+	return le64toh(at);
+}
+
 /* Of a table whose items begin with an address, sorted: how many are at or
  * before ADDRESS. False where the table is damaged: it is checked as a whole,
- * once, since a search goes all over it. */
+ * once, since a search goes all over it. Whoever asks for one address often
+ * asks for one a little behind it next, so the search begins where the last one
+ * ended, by steps that double. */
 static bool count_until(struct index *index, enum index_section section,
 			size_t size, uint64_t address, uint64_t *out)
 {
-	const uint8_t *items = index->bytes + index->at[section];
-	uint64_t low = 0, high = index->section_len[section] / size;
+	uint64_t n = index->section_len[section] / size, step = 1;
+	uint64_t low = index->near[section], high = n;
 
-	if (!is_sound(index, index->at[section], high * size))
+	if (!index->is_sound[section] &&
+	    !is_sound(index, index->at[section], n * size))
 		return false;
+	index->is_sound[section] = true;
+	if (low > 0 &&
+	    item_address(index, section, size, low - 1) > address)
+		low = 0;
+	for (; low > 0 && low + step < n; step *= 2) {
+		if (item_address(index, section, size, low + step) > address) {
+			high = low + step;
+			break;
+		}
+		low += step;
+	}
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
-		uint64_t at;
 
-		memcpy(&at, items + middle * size, sizeof(at));
-		if (le64toh(at) <= address)
+		if (item_address(index, section, size, middle) <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	*out = low;
+	index->near[section] = *out = low;
 	return true;
 }
 
-/* NULL for the empty text, and where there is none. It ends in the chunk that
- * it begins in. */
+/* The text at OFFSET, which ends in the chunk that it begins in; NULL for the
+ * empty one, which is at 0, and where there is none. */
 static const char *text_at(struct index *index, uint32_t offset)
 {
 	uint64_t at = index->at[INDEX_STRINGS] + offset;
-	const char *text = (const char *)index->bytes + at;
 
-	if (offset >= index->section_len[INDEX_STRINGS] ||
+	if (offset == 0 || offset >= index->section_len[INDEX_STRINGS] ||
 	    !is_sound(index, at, 1))
 		return NULL;
-	return *text ? text : NULL;
+	return (const char *)index->bytes + at;
 }
 
-/* Block NUMBER of SECTION, of at most MOST bytes. Where it begins is in the
- * last four bytes of an item of TABLE, and in the next one, if there is one,
- * where it ends. */
+/* Block NUMBER of SECTION, of at most MOST bytes; where it begins is in the
+ * last four bytes of an item of TABLE. What is behind it may follow. */
 static struct reader block_at(struct index *index, enum index_section section,
 			      enum index_section table, size_t size,
 			      uint64_t number, uint64_t most)
 {
 	struct reader r = table_item(index, table, number, size);
-	uint64_t from, to;
+	uint64_t from;
 
 	reader_skip(&r, size - sizeof(uint32_t));
 	from = reader_u32(&r);
-	to = from + most;
 	if (r.bad)
 		return r;
-	if (number + 1 < index->section_len[table] / size) {
-		r = table_item(index, table, number + 1, size);
-		reader_skip(&r, size - sizeof(uint32_t));
-		most = reader_u32(&r);
-		if (r.bad)
-			return r;
-		to = most < to ? most : to;
-	}
-	return section_part(index, section, from, to);
+	return section_part(index, section, from, from + most);
 }
 
 static const char *file_path(struct index *index, uint32_t file)
@@ -403,15 +447,9 @@ static bool find_row(struct index *index, uint64_t address, struct row *out)
 	return !r.bad && !row.is_hole;
 }
 
-struct scope {
-	uint64_t function, parent, call_file;
-	uint64_t entry; /* where PARENT is 0 */
-	bool has_call_file;
-	int64_t call_line; /* less the line of the caller */
-};
-
-/* Scope NUMBER; false where there is none. */
-static bool read_scope(struct index *index, uint64_t number, struct scope *out)
+/* Scope NUMBER from its block; false where there is none. */
+static bool unpack_scope(struct index *index, uint64_t number,
+			 struct scope *out)
 {
 	uint64_t block = number / INDEX_SCOPES;
 	struct reader r = block_at(index, INDEX_SCOPE_DATA, INDEX_SCOPE_AT,
@@ -437,6 +475,22 @@ static bool read_scope(struct index *index, uint64_t number, struct scope *out)
 		out->call_line = reader_sleb(&r);
 	}
 	return !r.bad && number != 0 && out->parent < number;
+}
+
+/* The same, which may be known already. */
+static bool read_scope(struct index *index, uint64_t number, struct scope *out)
+{
+	struct known_scope *known = &index->known[number % KNOWN_SCOPES];
+
+	if (known->number != number || number == 0) {
+		struct scope scope = { 0 };
+
+		if (!unpack_scope(index, number, &scope))
+			return false;
+		*known = (struct known_scope){ number, scope };
+	}
+	*out = known->scope;
+	return true;
 }
 
 struct function {

@@ -35,6 +35,8 @@ enum {
 	INDEX_OF_SYM = 2, /* names of one of Breakpad's symbol files */
 	INDEX_OF_ELF = 4, /* symbols, if nothing else */
 	INDEX_OF_CODE = 8, /* and the CFI of a binary */
+	INDEX_LACKS_GO = 16, /* what the table of Go's runtime says is not in
+	                      * it */
 };
 
 unsigned index_made_of(const struct index *index);

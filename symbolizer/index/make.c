@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "../gopclntab.h"
+#include "../stubs.h"
 #include "../symframes.h"
 #include "../symtab.h"
 #include "build.h"
@@ -52,6 +54,20 @@ static bool add_sym(struct build *build, struct sym_file *file, uint64_t base,
 	return true;
 }
 
+static void add_stub(void *context, uint64_t address, size_t size,
+		     const char *name)
+{
+	build_stub(context, address, size, name);
+}
+
+static bool has_go(const struct elf_file *code)
+{
+	struct gopclntab *table = code->elf ? gopclntab_open(code) : NULL;
+
+	gopclntab_close(table);
+	return table != NULL;
+}
+
 static void add_symbols(struct build *build, const struct module_files *files)
 {
 	struct symtab symtab = { 0 };
@@ -61,6 +77,7 @@ static void add_symbols(struct build *build, const struct module_files *files)
 	symtab_finish(&symtab);
 	build_symbols(build, &symtab);
 	symtab_fini(&symtab);
+	stubs_tell(&files->code, add_stub, build);
 }
 
 /* A binary's, or a symbol file's where there is none, or what its debug file
@@ -100,7 +117,8 @@ static void identify(const struct module_files *files,
 		module->source = files->debug.elf ? files->debug.path
 						  : elf->path;
 		module->made_of = INDEX_OF_ELF |
-				  (files->code.elf ? INDEX_OF_CODE : 0);
+				  (files->code.elf ? INDEX_OF_CODE : 0) |
+				  (has_go(&files->code) ? INDEX_LACKS_GO : 0);
 	} else if (sym_id_matches(&sym->code, sym)) {
 		module->build_id = sym->code;
 	}

@@ -79,12 +79,15 @@ static uint32_t plain_name(struct strings *strings, uint32_t name)
 	return name;
 }
 
+static unsigned rank_of(const struct pack_symbol *symbol)
+{
+	return symbol->file_and_flags >> SYMBOL_RANK_SHIFT & SYMBOL_RANK_MASK;
+}
+
 static void add_meaning(struct meanings *meanings, uint32_t name,
 			const struct pack_symbol *symbol)
 {
-	unsigned rank = symbol->file_and_flags >> SYMBOL_RANK_SHIFT &
-			SYMBOL_RANK_MASK;
-	bool is_local = rank >= SYMTAB_RANK_LOCAL;
+	bool is_local = rank_of(symbol) >= SYMTAB_RANK_LOCAL;
 	struct meaning *at = find_meaning(meanings, name);
 
 	if (at->name == 0 || (at->is_local && !is_local))
@@ -104,7 +107,9 @@ static bool find_meanings(struct strings *strings,
 	if (!out->slots)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t name = plain_name(strings, symbols[i].name);
+		uint32_t name = rank_of(&symbols[i]) == SYMTAB_RANK_STUB
+					? 0
+					: plain_name(strings, symbols[i].name);
 
 		if (name != 0)
 			add_meaning(out, name, &symbols[i]);

@@ -1,6 +1,7 @@
 """epitaph addr2line: binutils' options and output."""
 
 import os
+import random
 import re
 import subprocess
 
@@ -156,6 +157,33 @@ def test_input():
         process.stdin.close()
         process.stdout.read()
         assert process.wait() == 0
+
+
+def test_order():
+    """100,000 addresses in any order are answered as they came"""
+    source = SOURCE.replace("host", "h" * 4000)
+    path = compile_program("program", "-O1", source=source)
+    start, size = test_symbolize.text_range(path)
+    addresses = [f"{a:x}" for a in range(start, start + size)]
+    each = dict(zip(addresses, ask_in_blocks(path, addresses)))
+    # Answers to a batch that are more than what is kept of one.
+    long = [address for address, text in each.items() if len(text) > 4000]
+    chance = random.Random(1)
+    asked = [chance.choice(addresses if i % 4 else long)
+             for i in range(100000)]
+    for wanted, found in zip(asked, ask_in_blocks(path, asked)):
+        assert found == each[wanted], (wanted, found, each[wanted])
+
+
+def ask_in_blocks(path, addresses):
+    """The answer to each of ADDRESSES, with its inlined calls."""
+    text = ask([str(lib.EPITAPH), "addr2line"], path, ["-afi"], [],
+               "".join(f"{a}\n" for a in addresses))
+    blocks = re.split(r"^0x", text, flags=re.M)[1:]
+    assert len(blocks) == len(addresses), (len(blocks), len(addresses))
+    assert all(int(block.split("\n", 1)[0], 16) == int(a, 16)
+               for a, block in zip(addresses, blocks))
+    return blocks
 
 
 def test_unknown():
