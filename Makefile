@@ -177,6 +177,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/dwarf/attr.c \
 	symbolizer/dwarf/die.c \
 	symbolizer/dwarf/lines.c \
+	symbolizer/dwarf/package.c \
 	symbolizer/dwarf/ranges.c \
 	symbolizer/dwarf/sections.c \
 	symbolizer/dwarf/split.c \
@@ -269,6 +270,7 @@ UNIT_TESTS = \
 	dwarf \
 	dwarf_ahead \
 	dwarf_lines \
+	dwarf_package \
 	dwarf_tree \
 	filter \
 	fingerprint \
@@ -319,6 +321,7 @@ FUZZ_TARGETS = \
 	memory \
 	meta \
 	minidump \
+	package \
 	perfmap \
 	prologue \
 	reason \
@@ -599,8 +602,9 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(patsubst %,$(B)/unit/%,array dwarf dwarf_ahead dwarf_lines dwarf_tree gopclntab \
-		index index_dwarf index_frames symbols): $(call asan,$(SYMBOLIZER_SRCS))
+$(patsubst %,$(B)/unit/%,array dwarf dwarf_ahead dwarf_lines dwarf_package \
+		dwarf_tree gopclntab index index_dwarf index_frames symbols): \
+		$(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 
@@ -881,7 +885,7 @@ $(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
 
 $(B)/fuzz/sym: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYM_SRCS))
 
-$(B)/fuzz/dwarf $(B)/fuzz/index: \
+$(B)/fuzz/dwarf $(B)/fuzz/index $(B)/fuzz/package: \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYMBOLIZER_SRCS) \
 		$(SPOOL_SRCS))
 

@@ -23,10 +23,12 @@ enum {
 };
 
 #define DEBUG_ROOT "/usr/lib/debug"
+#define PACKAGE ".dwp"
 
-/* A file of a -S folder, ELF or Breakpad's. */
+/* A file of a -S folder: ELF, Breakpad's, or a package of split units, whose
+ * name is all that is known. */
 struct scanned {
-	bool is_sym;
+	bool is_sym, is_package;
 	struct build_id id;
 	struct sym_id sym;
 	char *path;
@@ -193,8 +195,9 @@ static bool identify(const char *path, struct scanned *out)
 
 	if (elf_file_open(path, &elf, NULL)) {
 		out->id = elf.build_id;
+		out->is_package = ends_with(path, PACKAGE);
 		elf_file_close(&elf);
-		return out->id.len > 0;
+		return out->id.len > 0 || out->is_package;
 	}
 	if ((!ends_with(path, ".sym") && !ends_with(path, ".sym.gz")) ||
 	    !sym_file_open(path, &sym, NULL))
@@ -499,6 +502,7 @@ void finder_find(struct finder *finder, const struct module *module,
 
 	out->code = out->debug = ELF_FILE_NONE;
 	out->sym = (struct sym_file){ 0 };
+	out->packages.len = 0;
 	if (module->build_id.len == 0)
 		return;
 	find_elf(&search);
@@ -511,12 +515,16 @@ void module_files_close(struct module_files *files)
 	elf_file_close(&files->code);
 	elf_file_close(&files->debug);
 	sym_file_close(&files->sym);
+	while (files->packages.len > 0)
+		free(files->packages.paths[--files->packages.len]);
 }
 
 bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 		     struct elf_file *out)
 {
-	struct module_files files = { ELF_FILE_NONE, ELF_FILE_NONE, { 0 } };
+	struct module_files files = {
+		.code = ELF_FILE_NONE, .debug = ELF_FILE_NONE,
+	};
 	struct module wanted = { .path = "" };
 	struct search search = {
 		.finder = finder, .module = &wanted, .files = &files,
@@ -543,4 +551,87 @@ bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 	elf_file_close(&files.code);
 	*out = files.debug;
 	return out->elf != NULL;
+}
+
+static void add_package(struct search *search, const char *path)
+{
+	struct package_paths *to = &search->files->packages;
+
+	if (to->len < FINDER_MAX_PACKAGES && access(path, R_OK) == 0 &&
+	    (to->paths[to->len] = strdup(path)) != NULL)
+		to->len++;
+}
+
+static void add_package_of(struct search *search, const struct elf_file *file)
+{
+	static const char debug[] = ".debug";
+	char path[PATH_MAX];
+	int len;
+
+	if (!file->path)
+		return;
+	snprintf(path, sizeof(path), "%s" PACKAGE, file->path);
+	add_package(search, path);
+	if (!ends_with(file->path, debug))
+		return;
+	len = (int)(strlen(file->path) - strlen(debug));
+	snprintf(path, sizeof(path), "%.*s" PACKAGE, len, file->path);
+	add_package(search, path);
+}
+
+static void add_package_in(struct search *search, const char *dir)
+{
+	char hex[2 * MAX_BUILD_ID + 1], path[PATH_MAX];
+
+	build_id_format(&search->module->build_id, hex);
+	if (strlen(hex) <= 2)
+		return;
+	snprintf(path, sizeof(path), "%s/%.2s/%s" PACKAGE, dir, hex, hex + 2);
+	add_package(search, path);
+}
+
+static void add_scanned_packages(struct search *search)
+{
+	struct finder *finder = search->finder;
+
+	scan_dirs(finder);
+	for (size_t i = 0; i < finder->nscanned; i++)
+		if (finder->scanned[i].is_package)
+			add_package(search, finder->scanned[i].path);
+}
+
+/* Skeletons have their addresses there. */
+static bool may_have_skeletons(const struct elf_file *file)
+{
+	size_t len;
+
+	return elf_file_section(file, ".debug_addr", &len) ||
+	       elf_file_section(file, ".zdebug_addr", &len);
+}
+
+void finder_find_packages(struct finder *finder, const struct module *module,
+			  struct module_files *files)
+{
+	struct search search = {
+		.finder = finder, .module = module, .files = files,
+	};
+	char path[PATH_MAX], beside[PATH_MAX + sizeof(PACKAGE)];
+
+	if (!may_have_skeletons(&files->debug))
+		return;
+	for (size_t i = 0; i < finder->ndirs; i++) {
+		snprintf(path, sizeof(path), "%s/.build-id", finder->dirs[i]);
+		add_package_in(&search, path);
+		add_package_in(&search, finder->dirs[i]);
+	}
+	if (finder->store[0])
+		add_package_in(&search, finder->store);
+	add_package_of(&search, &files->debug);
+	add_package_of(&search, &files->code);
+	if (module_path(&search, path, sizeof(path))) {
+		snprintf(beside, sizeof(beside), "%s" PACKAGE, path);
+		add_package(&search, beside);
+	}
+	add_package_in(&search, DEBUG_ROOT "/.build-id");
+	add_scanned_packages(&search);
 }

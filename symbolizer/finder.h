@@ -19,11 +19,21 @@ struct finder *finder_new(const char *const *dirs, size_t ndirs,
 			  const char *root);
 void finder_free(struct finder *finder);
 
+enum { FINDER_MAX_PACKAGES = 64 };
+
+/* Files that may be packages of split units (.dwp): these have no build-id, and
+ * each unit in them is known by an id of its own. */
+struct package_paths {
+	char *paths[FINDER_MAX_PACKAGES]; /* malloc'd */
+	size_t len;
+};
+
 /* The first two may be one and the same file, open twice. */
 struct module_files {
 	struct elf_file code;  /* has the module's code, or fd -1 */
 	struct elf_file debug; /* has .debug_info or a symbol table */
 	struct sym_file sym;   /* looked for where either has not got it all */
+	struct package_paths packages; /* by finder_find_packages() */
 };
 
 /* Find what there is for MODULE. What is not found stays closed. */
@@ -35,5 +45,10 @@ void module_files_close(struct module_files *files);
  * or there is none. */
 bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 		     struct elf_file *out);
+
+/* Where packages of split units may be that FILES, which are MODULE's, leave
+ * names to: the best place first. For module_files_close(). */
+void finder_find_packages(struct finder *finder, const struct module *module,
+			  struct module_files *files);
 
 #endif

@@ -117,6 +117,7 @@ static void make(struct lookup *lookup)
 	    !finder_find_alt(lookup->finder, debug, &alt) &&
 	    elf_file_section(debug, ".gnu_debugaltlink", &len))
 		lookup->why = "the common debug file (dwz) was not found";
+	finder_find_packages(lookup->finder, lookup->module, files);
 	if (make_index(files, &alt, &lookup->bytes, lookup->made_why))
 		lookup->index = index_memory(lookup->bytes.bytes,
 					     lookup->bytes.len, NULL);

@@ -55,6 +55,7 @@ static const char *const names[SECTION_COUNT] = {
 	[SECTION_RNGLISTS] = "rnglists",
 	[SECTION_ADDR] = "addr",
 	[SECTION_STR_OFFSETS] = "str_offsets",
+	[SECTION_CU_INDEX] = "cu_index",
 };
 
 /* Finding them */
@@ -70,6 +71,8 @@ static enum section_kind kind_of(const char *name, bool split, bool *old_out)
 	if (!*old_out && strncmp(name, ".debug_", 7) != 0)
 		return SECTION_COUNT;
 	name += *old_out ? 8 : 7;
+	if (strcmp(name, names[SECTION_CU_INDEX]) == 0)
+		return split ? SECTION_CU_INDEX : SECTION_COUNT;
 	len = strlen(name);
 	if (split != (len > 4 && strcmp(name + len - 4, ".dwo") == 0))
 		return SECTION_COUNT;
@@ -327,6 +330,42 @@ struct sections *sections_open(const struct elf_file *file, bool split)
 		if (i != SECTION_INFO && prepare(&sections->of[i]))
 			unpack(&sections->of[i], note_ready, &sections->of[i]);
 	return sections;
+}
+
+static bool take_part(struct sections *whole, enum section_kind kind,
+		      const struct section_part *part, struct section *out)
+{
+	struct reader r = kind == SECTION_INFO
+		? sections_info(whole, part->at + part->len)
+		: sections_get(whole, kind);
+
+	if (part->at > r.len || part->len > r.len - part->at)
+		return false;
+	if (part->len > 0)
+		out->bytes = whole->of[kind].bytes + part->at;
+	out->len = out->ready = part->len;
+	return true;
+}
+
+struct sections *sections_part(struct sections *whole,
+			       const struct section_part parts[SECTION_COUNT])
+{
+	struct sections *part = calloc(1, sizeof(*part));
+	bool fits = true;
+
+	if (!part)
+		return NULL;
+	pthread_mutex_init(&part->lock, NULL);
+	pthread_cond_init(&part->more, NULL);
+	part->is_over = true;
+	part->is_file = whole->is_file && !whole->of[SECTION_INFO].is_mapped;
+	for (int i = 0; fits && i < SECTION_COUNT; i++)
+		fits = take_part(whole, (enum section_kind)i, &parts[i],
+				 &part->of[i]);
+	if (fits)
+		return part;
+	sections_close(part);
+	return NULL;
 }
 
 void sections_close(struct sections *sections)

@@ -15,6 +15,7 @@ enum section_kind {
 	SECTION_INFO, SECTION_ABBREV, SECTION_LINE, SECTION_STR,
 	SECTION_LINE_STR, SECTION_RANGES, SECTION_RNGLISTS, SECTION_ADDR,
 	SECTION_STR_OFFSETS,
+	SECTION_CU_INDEX, /* of a package: which unit has what of the others */
 	SECTION_COUNT,
 };
 
@@ -24,9 +25,20 @@ enum section_kind {
 
 struct sections;
 
-/* FILE must outlive the result. SPLIT: the sections of a .dwo file, whose
- * names end in that. NULL where FILE has no .debug_info or without memory. */
+/* FILE must outlive the result. SPLIT: the sections of a .dwo file or of a
+ * package of these, whose names end in that. NULL where FILE has no
+ * .debug_info, or without memory. */
 struct sections *sections_open(const struct elf_file *file, bool split);
+
+/* Bytes of a section. */
+struct section_part {
+	uint64_t at, len;
+};
+
+/* Of each section of WHOLE, which must outlive the result, one part. NULL
+ * where that does not lie within its section, or without memory. */
+struct sections *sections_part(struct sections *whole,
+			       const struct section_part parts[SECTION_COUNT]);
 void sections_close(struct sections *sections);
 
 /* All of section KIND: empty where there is none, cut short where it cannot be

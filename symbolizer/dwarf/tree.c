@@ -293,7 +293,8 @@ static bool visit(struct walk *walk, uint64_t offset,
 	return pass_over(walk, abbrev);
 }
 
-static void walk_dies(struct walk *walk)
+/* False where they end too soon, or in nonsense. */
+static bool walk_dies(struct walk *walk)
 {
 	while (reader_left(&walk->r) > 0) {
 		uint64_t offset = walk->r.pos;
@@ -302,14 +303,15 @@ static void walk_dies(struct walk *walk)
 
 		if (code == 0) {
 			if (walk->depth == 0)
-				return;
+				return !walk->r.bad;
 			walk->depth--;
 			continue;
 		}
 		abbrev = abbrevs_find(&walk->unit->abbrevs, code);
 		if (!abbrev || !visit(walk, offset, abbrev))
-			return;
+			return false;
 	}
+	return walk->depth == 0 && !walk->r.bad;
 }
 
 const struct tree *tree_of(struct unit *unit)
@@ -328,7 +330,7 @@ const struct tree *tree_of(struct unit *unit)
 	if (!walk.tree)
 		return NULL;
 	walk.r = unit_dies(unit);
-	walk_dies(&walk);
+	walk.tree->is_cut = !walk_dies(&walk);
 	unit->tree = walk.tree;
 	return walk.tree;
 }

@@ -47,6 +47,7 @@ struct declaration {
 };
 
 struct tree {
+	bool is_cut; /* its DIEs make no sense from some place on */
 	struct scope *scopes; /* parents before children */
 	size_t nscopes, scopes_cap;
 	struct span *functions, *inlines; /* in the order of the DIEs */

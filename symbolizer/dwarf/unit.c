@@ -18,8 +18,13 @@ enum {
 struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
 				   struct dwarf_file *alt)
 {
+	return dwarf_file_of(sections_open(file, split), alt);
+}
+
+struct dwarf_file *dwarf_file_of(struct sections *sections,
+				 struct dwarf_file *alt)
+{
 	struct dwarf_file *dwarf = calloc(1, sizeof(*dwarf));
-	struct sections *sections = sections_open(file, split);
 
 	if (!dwarf || !sections) {
 		sections_close(sections);
@@ -438,6 +443,7 @@ static struct unit *read_unit(struct dwarf_file *file)
 		set_bases(unit);
 	r.len = (size_t)unit->end;
 	if (!load_abbrevs(unit) || !add_unit(file, unit)) {
+		file->nunread++;
 		abbrevs_fini(&unit->abbrevs);
 		free(unit);
 		return NULL;

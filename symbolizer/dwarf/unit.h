@@ -24,6 +24,7 @@ struct dwarf_file {
 	size_t nunits, units_cap;
 	uint64_t next;          /* where the unit behind the last begins */
 	bool keeps_all;         /* its functions refer to other units */
+	size_t nunread;         /* units whose DIEs cannot be read */
 	bool is_ahead;          /* ahead.h reads its units: nobody else may */
 	struct unit *near;      /* where dwarf_file_unit() looks first */
 };
@@ -63,6 +64,9 @@ struct die_ref {
  * DWARF. */
 struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
 				   struct dwarf_file *alt);
+/* The same for SECTIONS, which are the result's then, or NULL. */
+struct dwarf_file *dwarf_file_of(struct sections *sections,
+				 struct dwarf_file *alt);
 void dwarf_file_close(struct dwarf_file *file);
 
 /* The next unit of FILE, read as far as its own DIE, or NULL behind the last.

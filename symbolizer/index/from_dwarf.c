@@ -7,13 +7,13 @@
  * which are merged in, that makes one list for the unit, in order. */
 #include "from_dwarf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../array.h"
 #include "../dwarf/ahead.h"
 #include "../dwarf/ranges.h"
-#include "../dwarf/split.h"
 #include "../radix.h"
 #include "known.h"
 
@@ -45,6 +45,8 @@ struct work {
 	uint64_t *origins;    /* functions that were named, by DIE */
 	uint32_t *functions;  /* their numbers */
 	size_t norigins;      /* places for them, a power of two */
+
+	size_t nbroken;       /* units that cannot be read to their end */
 };
 
 /* Cells */
@@ -408,14 +410,15 @@ static void find_known(struct work *work)
 /* FROM's unit has the lines, and all names of files; what else there is, its
  * split unit may have. */
 static void do_unit(struct work *work, struct ahead_unit *from,
-		    const char *path)
+		    struct split_places *places)
 {
 	struct split split;
 
-	work->unit = split_open(from->unit, path, &split) ? split.unit
-							  : from->unit;
+	work->unit = split_open(places, from->unit, &split) ? split.unit
+							    : from->unit;
 	work->unit->file->near = work->unit;
 	work->tree = tree_of(work->unit);
+	work->nbroken += !work->tree || work->tree->is_cut;
 	work->lines = &from->lines;
 	if (work->tree && make_cells(work) && make_tables(work)) {
 		find_known(work);
@@ -426,18 +429,37 @@ static void do_unit(struct work *work, struct ahead_unit *from,
 	split_close(&split);
 }
 
-void from_dwarf(struct dwarf_file *file, const char *path, struct build *build)
+static void say_what_is_missing(const struct work *work,
+				const struct split_places *places,
+				char why_out[FROM_DWARF_WHY])
+{
+	const char *lost = places->lost ? places->lost : "?";
+
+	if (places->nlost > 0)
+		snprintf(why_out, FROM_DWARF_WHY,
+			 "%zu split unit%s not found, first: %.200s",
+			 places->nlost, places->nlost > 1 ? "s" : "", lost);
+	else if (work->nbroken > 0)
+		snprintf(why_out, FROM_DWARF_WHY,
+			 "%zu of its DWARF's units cannot be read to the end",
+			 work->nbroken);
+}
+
+void from_dwarf(struct dwarf_file *file, struct split_places *places,
+		struct build *build, char why_out[FROM_DWARF_WHY])
 {
 	struct work work = { .build = build };
 	struct ahead *ahead = ahead_open(file);
 	struct ahead_unit from;
 
 	while (ahead && ahead_next(ahead, &from)) {
-		do_unit(&work, &from, path);
+		do_unit(&work, &from, places);
 		lines_fini(&from.lines);
 		unit_release(from.unit);
 	}
 	ahead_close(ahead);
+	work.nbroken += file->nunread;
+	say_what_is_missing(&work, places, why_out);
 	known_fini(&work.known);
 	free(work.edges);
 	free(work.scratch);

@@ -3,12 +3,16 @@
 #ifndef EPITAPH_INDEX_FROM_DWARF_H
 #define EPITAPH_INDEX_FROM_DWARF_H
 
+#include "../dwarf/split.h"
 #include "../dwarf/unit.h"
 #include "build.h"
 
-/* Tell BUILD of all functions, inlined calls and lines of FILE, which is at
- * PATH: that is where split units are looked for, too. */
-void from_dwarf(struct dwarf_file *file, const char *path,
-		struct build *build);
+enum { FROM_DWARF_WHY = 256 };
+
+/* Tell BUILD of all functions, inlined calls and lines of FILE, whose split
+ * units are at PLACES. WHY_OUT says what is missing, and is left alone where
+ * nothing is. */
+void from_dwarf(struct dwarf_file *file, struct split_places *places,
+		struct build *build, char why_out[FROM_DWARF_WHY]);
 
 #endif

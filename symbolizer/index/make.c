@@ -16,9 +16,15 @@
 
 #define MAX_FRAMES ((size_t)256 << 20) /* of CFI; libjvm's has 1.4 MB */
 
-static bool add_dwarf(struct build *build, const struct elf_file *debug,
+static bool add_dwarf(struct build *build, const struct module_files *files,
 		      const struct elf_file *alt, char why_out[MAKE_WHY])
 {
+	const struct elf_file *debug = &files->debug;
+	struct split_places places = {
+		.path = debug->path,
+		.packages = files->packages.paths,
+		.npackages = files->packages.len,
+	};
 	struct dwarf_file *common = NULL, *dwarf;
 
 	if (!debug->elf || !debug->has_dwarf)
@@ -27,9 +33,10 @@ static bool add_dwarf(struct build *build, const struct elf_file *debug,
 		common = dwarf_file_open(alt, false, NULL);
 	dwarf = dwarf_file_open(debug, false, common);
 	if (dwarf)
-		from_dwarf(dwarf, debug->path, build);
+		from_dwarf(dwarf, &places, build, why_out);
 	else
 		snprintf(why_out, MAKE_WHY, "its DWARF cannot be read");
+	split_places_close(&places);
 	dwarf_file_close(dwarf);
 	dwarf_file_close(common);
 	return true;
@@ -128,7 +135,7 @@ static void tell(struct build *build, struct module_files *files,
 		 const struct elf_file *alt, struct build_module *module,
 		 char why_out[MAKE_WHY])
 {
-	if (add_dwarf(build, &files->debug, alt, why_out)) {
+	if (add_dwarf(build, files, alt, why_out)) {
 		module->made_of |= INDEX_OF_DWARF;
 	} else if (add_sym(build, &files->sym, module->base, why_out)) {
 		module->made_of |= INDEX_OF_SYM;

@@ -114,6 +114,8 @@ def short(name):
         return None
     if name.endswith("..."):  # cut at 16 KiB
         return CUT
+    name = re.sub(r" \(\.llvm\.\d+\)$", "", name)
+    name = re.sub(r"_?\$u7b\$", "{", name).replace("$u7d$", "}")
     name = re.sub(r" \[clone [^]]*\]|::h[0-9a-f]{16}$|\.abi0$", "", name)
     name = re.sub(r"(\.(cold|part|constprop|isra|lto_priv|localalias)"
                   r"(\.\d+)*)+$", "", name)

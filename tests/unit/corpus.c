@@ -43,6 +43,10 @@
 #include "../fuzz/minidump.c"
 #undef LLVMFuzzerTestOneInput
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_package
+#include "../fuzz/package.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_perfmap
 #include "../fuzz/perfmap.c"
 #undef LLVMFuzzerTestOneInput
@@ -151,6 +155,11 @@ static void replays_minidump(void)
 	replay("minidump", fuzz_minidump);
 }
 
+static void replays_package(void)
+{
+	replay("package", fuzz_package);
+}
+
 static void replays_perfmap(void)
 {
 	replay("perfmap", fuzz_perfmap);
@@ -188,6 +197,7 @@ int main(void)
 		{ "a dead process's memory does no harm", replays_memory },
 		{ "the JSON stream's corpus does no harm", replays_meta },
 		{ "the minidump's corpus does no harm", replays_minidump },
+		{ "the packages' corpus does no harm", replays_package },
 		{ "perf's maps' corpus does no harm", replays_perfmap },
 		{ "the corpus of code without tables does no harm",
 		  replays_prologue },
