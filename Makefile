@@ -209,7 +209,9 @@ SYMBOLIZER_SRCS = \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
 	symbolizer/symorder.c \
+	symbolizer/symrules.c \
 	symbolizer/symtab.c \
+	symbolizer/symwrite.c \
 	symbolizer/tailcall.c \
 	symbolizer/worker.c
 
@@ -234,6 +236,7 @@ CLI_SRCS = \
 	symbolizer/cli/show.c \
 	symbolizer/cli/stack.c \
 	symbolizer/cli/symbolize.c \
+	symbolizer/cli/symdump.c \
 	symbolizer/cli/symbols.c
 
 # What the collector's tests of its own parsers link besides the libraries.
@@ -245,6 +248,7 @@ HITSCAN_SRCS = \
 # What the tests of Breakpad's symbol files link besides.
 SYM_SRCS = \
 	symbolizer/array.c \
+	symbolizer/demangle.c \
 	symbolizer/index/build.c \
 	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
@@ -255,9 +259,26 @@ SYM_SRCS = \
 	symbolizer/sym.c \
 	symbolizer/symfile.c \
 	symbolizer/symframes.c \
-	symbolizer/symorder.c
+	symbolizer/symorder.c \
+	symbolizer/symrules.c \
+	symbolizer/symwrite.c
 
 # Unit tests: tests/unit/NAME.c each make one program, built with sanitizers.
+# Units of these are tested with all of the symbolizer.
+SYMBOLIZER_UNITS = \
+	array \
+	dwarf \
+	dwarf_ahead \
+	dwarf_lines \
+	dwarf_package \
+	dwarf_tree \
+	gopclntab \
+	index \
+	index_dwarf \
+	index_frames \
+	symbols \
+	symwrite
+
 UNIT_TESTS = \
 	array \
 	budget \
@@ -301,6 +322,7 @@ UNIT_TESTS = \
 	spool \
 	sym \
 	symbols \
+	symwrite \
 	unloaded \
 	unwind \
 	unwind_aarch64 \
@@ -602,9 +624,7 @@ $(B)/test/walk_aarch64: $(call aarch64,tests/cross/walk.c $(UNWIND_AARCH64))
 
 $(B)/unit/sandbox: $(call asan,shim/helper/sandbox_$(ARCH).c)
 
-$(patsubst %,$(B)/unit/%,array dwarf dwarf_ahead dwarf_lines dwarf_package \
-		dwarf_tree gopclntab index index_dwarf index_frames symbols): \
-		$(call asan,$(SYMBOLIZER_SRCS))
+$(SYMBOLIZER_UNITS:%=$(B)/unit/%): $(call asan,$(SYMBOLIZER_SRCS))
 $(B)/unit/sym: $(call asan,$(SYM_SRCS))
 $(B)/unit/filter: $(call asan,shim/interpose/filter.c)
 

@@ -438,12 +438,14 @@ static bool take_stored_sym(struct search *search, const char *dir,
 			    const char *name)
 {
 	static const char *const endings[] = { "sym", "sym.gz" };
-	char id[SYM_DEBUG_ID], path[2 * PATH_MAX];
+	char debug_id[SYM_DEBUG_ID], path[2 * PATH_MAX];
+	struct sym_id id;
 
-	sym_debug_id(&search->module->build_id, id);
+	sym_id_of(&search->module->build_id, &id);
+	sym_debug_id(&id, debug_id);
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s/%s/%s.%s", dir,
-				     name, id, name, endings[i]) <
+				     name, debug_id, name, endings[i]) <
 			    sizeof(path) &&
 		    take_sym(search, path))
 			return true;

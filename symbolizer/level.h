@@ -14,6 +14,8 @@ struct level {
 	bool approximate;     /* the line is the nearest before it that has a
 	                       * number */
 	bool icf;             /* other functions have the very same code */
+	uint64_t scope;       /* one for each call that was inlined, and for
+	                       * each function; 0: not known */
 };
 
 #endif

@@ -31,6 +31,8 @@ struct lookup {
 	struct gopclntab *gopclntab;
 	bool has_gopclntab; /* read only once the index does not suffice */
 	struct module *own; /* the module, where nobody else has it */
+	bool is_sym; /* opened as a symbol file: addresses count from its
+	              * base */
 	char path[PATH_MAX]; /* of that */
 	const char *why;
 	char made_why[MAKE_WHY]; /* what it may point to */
@@ -205,11 +207,9 @@ static struct lookup *open_sym(struct finder *finder, struct sym_file *file,
 		return NULL;
 	}
 	lookup->files.sym = *file;
-	lookup->has_files = true;
+	lookup->has_files = lookup->is_sym = true;
 	lookup->own->build_id = file->id.code;
 	use_stored(lookup);
-	if (file->id.code.len == 0)
-		lookup->why = "it has no CODE_ID, which it would be kept by";
 	return lookup;
 }
 
@@ -307,6 +307,8 @@ static uint64_t base_of(struct lookup *lookup)
 	struct index *index = get_index(lookup);
 	const struct module_files *files;
 
+	if (lookup->is_sym)
+		return 0;
 	if (index && index_made_of(index) & INDEX_OF_ELF)
 		return index_base(index);
 	files = get_files(lookup);
@@ -333,32 +335,14 @@ static bool find_symbol(struct lookup *lookup, uint64_t address,
 				     out);
 }
 
-static bool is_mangled(const char *name)
-{
-	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
-}
-
-/* DWARF leaves out the linkage name of some functions (local classes, lambdas,
- * assembler), and has no functions at all for others; the symbol that the
- * outermost one has then says more. */
+/* The outermost function at ADDRESS by its symbol, where that says more. */
 static void complete(struct lookup *lookup, uint64_t address,
 		     struct level *outermost)
 {
 	struct index_symbol symbol;
 
-	if (outermost->is_linkage || !find_symbol(lookup, address, &symbol))
-		return;
-	if (outermost->function == NULL) {
-		outermost->function = symbol.name;
-		outermost->is_linkage = true;
-		outermost->approximate |= !symbol.sized;
-		outermost->icf = symbol.icf;
-		if (outermost->file == NULL)
-			outermost->file = symbol.file;
-	} else if (symbol.sized && is_mangled(symbol.name)) {
-		outermost->function = symbol.name;
-		outermost->is_linkage = true;
-	}
+	if (!outermost->is_linkage && find_symbol(lookup, address, &symbol))
+		index_complete(outermost, &symbol);
 }
 
 void lookup_write_text(struct writer *out, const char *text)
@@ -462,7 +446,23 @@ size_t lookup_levels(struct lookup *lookup, uint64_t address,
 bool lookup_prepare(struct lookup *lookup)
 {
 	get_index(lookup);
+	if (lookup->is_sym && lookup->files.sym.id.code.len == 0 &&
+	    !lookup->why)
+		lookup->why = "it has no CODE_ID, which it would be kept by";
 	return lookup->is_stored;
+}
+
+struct index *lookup_index(struct lookup *lookup, struct sym_id *id_out)
+{
+	struct index *index = get_index(lookup);
+
+	if (!index)
+		return NULL;
+	if (lookup->is_sym)
+		*id_out = lookup->files.sym.id;
+	else
+		sym_id_of(index_build_id(index), id_out);
+	return index;
 }
 
 bool lookup_section(struct lookup *lookup, const char *name,

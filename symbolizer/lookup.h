@@ -37,6 +37,10 @@ struct lookup *lookup_open_file(struct finder *finder, const char *path,
  * it was not kept: lookup_why() says why, or, with NULL, it has no lines. */
 bool lookup_prepare(struct lookup *lookup);
 
+/* The index, which is made if it is not in the store, and what its module is to
+ * Breakpad; NULL where there is nothing to make one of. It is LOOKUP's. */
+struct index *lookup_index(struct lookup *lookup, struct sym_id *id_out);
+
 /* The functions at ADDRESS, of the module's own numbering, innermost first, at
  * most SYMBOLIZE_MAX_INLINES: their number. Texts live until the next call. */
 size_t lookup_levels(struct lookup *lookup, uint64_t address,

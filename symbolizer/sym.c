@@ -618,31 +618,33 @@ bool sym_read_id(const char *text, size_t len, struct sym_id *out)
 	return true;
 }
 
-static void guid_of(const struct build_id *id, uint8_t *guid)
+void sym_id_of(const struct build_id *build_id, struct sym_id *out)
 {
-	memset(guid, 0, SYM_GUID);
-	memcpy(guid, id->bytes, id->len < SYM_GUID ? id->len : SYM_GUID);
+	*out = (struct sym_id){ .code = *build_id };
+	memcpy(out->guid, build_id->bytes,
+	       build_id->len < SYM_GUID ? build_id->len : SYM_GUID);
 }
 
 bool sym_id_matches(const struct build_id *wanted, const struct sym_id *has)
 {
-	uint8_t guid[SYM_GUID];
+	struct sym_id id;
 
-	guid_of(wanted, guid);
+	sym_id_of(wanted, &id);
 	if (wanted->len == 0 || has->age != 0 ||
-	    memcmp(guid, has->guid, SYM_GUID) != 0)
+	    memcmp(id.guid, has->guid, SYM_GUID) != 0)
 		return false;
 	return wanted->len <= SYM_GUID || has->code.len <= SYM_GUID ||
 	       build_id_equal(wanted, &has->code);
 }
 
-void sym_debug_id(const struct build_id *id, char text_out[SYM_DEBUG_ID])
+void sym_debug_id(const struct sym_id *id, char text_out[SYM_DEBUG_ID])
 {
 	uint8_t guid[SYM_GUID];
 
-	guid_of(id, guid);
+	memcpy(guid, id->guid, SYM_GUID);
 	swap_guid(guid);
 	for (size_t i = 0; i < SYM_GUID; i++)
 		snprintf(text_out + 2 * i, 3, "%02X", guid[i]);
-	memcpy(text_out + 2 * SYM_GUID, "0", 2);
+	snprintf(text_out + 2 * SYM_GUID, SYM_DEBUG_ID - 2 * SYM_GUID, "%X",
+		 id->age);
 }

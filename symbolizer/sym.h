@@ -19,6 +19,9 @@ enum {
 };
 #define SYM_MAX_TEXT ((size_t)UINT32_MAX) /* Chromium's is 1 GB */
 
+/* What dump_syms calls a function without a name. */
+#define SYM_NO_NAME "<name omitted>"
+
 /* Which build a file is of. */
 struct sym_id {
 	uint8_t guid[SYM_GUID]; /* a build-id's first bytes, or zeros behind a
@@ -137,9 +140,12 @@ bool sym_read_id(const char *text, size_t len, struct sym_id *out);
  * build-id WANTED. */
 bool sym_id_matches(const struct build_id *wanted, const struct sym_id *has);
 
-/* What Breakpad calls the debug id of a module with the build-id ID, as its
- * stores have it in their paths. */
-void sym_debug_id(const struct build_id *id, char text_out[SYM_DEBUG_ID]);
+/* The identity of a module with the build-id BUILD_ID. */
+void sym_id_of(const struct build_id *build_id, struct sym_id *out);
+
+/* What Breakpad calls the debug id of a module, as its files and the paths in
+ * its stores have it. */
+void sym_debug_id(const struct sym_id *id, char text_out[SYM_DEBUG_ID]);
 
 /* What rules are made of: postfix expressions, each behind the name of what it
  * is for. */

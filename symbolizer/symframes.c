@@ -12,8 +12,8 @@
 enum {
 	MAX_TOKENS = 64,    /* of an expression; dump_syms writes four */
 	MAX_CODE = 1024,    /* bytes of one */
-	AT_LEN = 16,        /* of the code that an FDE is for */
-	CIE_AT = 0,         /* the only one */
+	AT_CIE = 4,         /* in an FDE: which one it has, */
+	AT_LEN = 16,        /* and how much code it is for */
 	TARGET_CFA = -1,
 	TARGET_UNKNOWN = -2, /* a register that we do not follow */
 };
@@ -22,8 +22,10 @@ struct maker {
 	const struct sym *sym;
 	struct writer *out;
 	struct sym_trouble *trouble;
+	uint32_t signal_cie; /* where it is; the other is at 0 */
 	size_t start; /* of the FDE that is being written */
 	bool has_cfa, has_ra;
+	bool is_cfa_kept, is_ra_kept; /* in memory that a register leads to */
 };
 
 /* A rule in its tokens. */
@@ -65,16 +67,20 @@ static void end_entry(struct writer *out, size_t at)
 	writer_patch_u32(out, at, (uint32_t)(out->len - at - 4));
 }
 
-/* Code and data are counted in bytes. */
-static void put_cie(struct writer *out)
+/* Code and data are counted in bytes. AUGMENTATION begins with z: each entry
+ * has the length of its own, which has nothing. */
+static void put_cie(struct writer *out, const char *augmentation)
 {
-	static const uint8_t head[] = {
-		0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 3, '\0', 1, 1,
-	};
+	static const uint8_t head[] = { 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 3 };
+	size_t at = out->len;
 
 	writer_bytes(out, head, sizeof(head));
+	writer_bytes(out, augmentation, strlen(augmentation) + 1);
+	put_uleb(out, 1);
+	put_uleb(out, 1);
 	put_uleb(out, R_PC);
-	end_entry(out, CIE_AT);
+	put_uleb(out, 0);
+	end_entry(out, at);
 }
 
 static void put_advance(struct writer *out, uint32_t by)
@@ -136,6 +142,16 @@ static bool is_sum(const struct sym_token *tokens, size_t n, int64_t *out)
 	return is_operator(&tokens[2], '-') || is_operator(&tokens[2], '+');
 }
 
+/* True for "REGISTER n + ^". */
+static bool is_kept_by_register(const struct expression *e)
+{
+	int64_t offset;
+
+	return register_number(e->tokens[0].name) >= 0 &&
+	       is_operator(&e->tokens[e->n - 1], '^') &&
+	       is_sum(e->tokens, e->n - 1, &offset);
+}
+
 /* What takes two values: as DWARF divides, signed, which differs from
  * Breakpad's where no address of a program is. */
 static const char *put_binary(struct writer *code, char operator)
@@ -185,8 +201,7 @@ static const char *put_value(struct writer *code, const struct sym_token *token,
 	number = register_number(token->name);
 	if (number < 0)
 		return "a register that is none";
-	writer_u8(code, DW_OP_bregx);
-	put_uleb(code, (uint64_t)number);
+	writer_u8(code, (uint8_t)(DW_OP_breg0 + number));
 	put_sleb(code, 0);
 	return NULL;
 }
@@ -259,6 +274,7 @@ static const char *put_cfa(struct maker *m, const struct expression *e)
 	int64_t offset;
 
 	m->has_cfa = true;
+	m->is_cfa_kept = is_kept_by_register(e);
 	if (e->tokens[0].kind != SYM_NAME || reg < 0 ||
 	    !is_sum(e->tokens, e->n, &offset))
 		return put_expression(m, e, TARGET_CFA);
@@ -289,7 +305,10 @@ static const char *put_register(struct maker *m, const struct expression *e,
 	bool is_cfa = is_name(first, ".cfa");
 	int64_t offset;
 
-	m->has_ra |= reg == R_PC;
+	if (reg == R_PC) {
+		m->has_ra = true;
+		m->is_ra_kept = is_kept_by_register(e);
+	}
 	for (size_t i = 0; i < e->n; i++)
 		if (is_name(&e->tokens[i], ".undef")) {
 			put_undefined(m, reg);
@@ -418,17 +437,22 @@ static void put_fde(struct maker *m, const struct sym_rule *rules, size_t n)
 	const char *why;
 
 	m->start = out->len;
-	m->has_cfa = m->has_ra = false;
+	m->has_cfa = m->has_ra = m->is_cfa_kept = m->is_ra_kept = false;
 	writer_u32(out, 0);
-	writer_u32(out, CIE_AT);
+	writer_u32(out, 0);
 	writer_u64(out, rules[0].address);
 	writer_u64(out, 0);
+	writer_u8(out, 0);
 	why = put_first_row(m, &rules[0]);
 	if (why) {
 		out->len = m->start;
 		add_trouble(m, &rules[0], why);
 		return;
 	}
+	/* A call leaves its return address below the CFA. What was not called
+	 * but interrupted has all registers kept by the kernel. */
+	if (m->is_cfa_kept && m->is_ra_kept)
+		writer_patch_u32(out, m->start + AT_CIE, m->signal_cie);
 	/* Its upper half stays 0. */
 	writer_patch_u32(out, m->start + AT_LEN, put_changes(m, rules, n));
 	end_entry(out, m->start);
@@ -439,7 +463,9 @@ void symframes_make(const struct sym *sym, struct writer *out,
 {
 	struct maker maker = { .sym = sym, .out = out, .trouble = trouble };
 
-	put_cie(out);
+	put_cie(out, "z");
+	maker.signal_cie = (uint32_t)out->len;
+	put_cie(out, "zS");
 	for (size_t i = 0, n; i < sym->nrules; i += n) {
 		n = 1;
 		while (i + n < sym->nrules && sym->rules[i + n].size == 0)

@@ -389,38 +389,83 @@ static bool take_frame(struct row *row, Dwarf_Frame *frame)
 	return true;
 }
 
-static bool execute(struct cfi *cfi, size_t len, uint64_t pc, struct row *row)
+/* libdw's view of the file of LEN bytes; NULL where it sees nothing in it. */
+static Dwarf_CFI *open_mini(struct cfi *cfi, size_t len, Elf **elf_out)
 {
-	Elf *elf = elf_memory((char *)cfi->mini, len);
-	Dwarf_CFI *handle = elf ? dwarf_getcfi_elf(elf) : NULL;
+	*elf_out = elf_memory((char *)cfi->mini, len);
+	return *elf_out ? dwarf_getcfi_elf(*elf_out) : NULL;
+}
+
+static void close_mini(Dwarf_CFI *handle, Elf *elf)
+{
+	dwarf_cfi_end(handle);
+	elf_end(elf);
+}
+
+static bool execute(Dwarf_CFI *handle, uint64_t pc, struct row *row,
+		    uint64_t *end_out)
+{
 	Dwarf_Frame *frame = NULL;
 	bool done = handle && dwarf_cfi_addrframe(handle, pc, &frame) == 0 &&
 		    take_frame(row, frame);
 
+	if (frame)
+		dwarf_frame_info(frame, NULL, end_out, NULL);
 	free(frame);
-	dwarf_cfi_end(handle);
-	elf_end(elf);
 	return done;
+}
+
+/* What a row has of its CIE and FDE. False where the CIE makes no sense. */
+static bool take_entry(struct row *row, const struct cie *cie,
+		       const struct fde *fde)
+{
+	row->is_signal = cie->is_signal;
+	row->return_register = (uint32_t)cie->return_register;
+	row->end = fde->start + fde->len;
+	return row->return_register < REG_CFI_COUNT;
 }
 
 static bool fill_row(struct cfi *cfi, struct table *table,
 		     enum source source, uint64_t pc, struct row *row)
 {
+	Dwarf_CFI *handle;
+	uint64_t end;
 	struct cie cie;
 	struct fde fde;
-	size_t len;
+	bool done;
+	Elf *elf;
 
 	if (!table_find(table, cfi->buffers, pc, &cie, &fde))
 		return false;
-	len = write_mini(cfi->mini, &cie, &fde);
-	if (!execute(cfi, len, pc, row))
-		return false;
-	row->is_signal = cie.is_signal;
+	handle = open_mini(cfi, write_mini(cfi->mini, &cie, &fde), &elf);
+	done = execute(handle, pc, row, &end);
+	close_mini(handle, elf);
 	row->is_debug = source == SOURCE_DEBUG_FRAME ||
 			source == SOURCE_DEBUG_FILE;
-	row->return_register = (uint32_t)cie.return_register;
-	row->end = fde.start + fde.len;
-	return row->return_register < REG_CFI_COUNT;
+	return done && take_entry(row, &cie, &fde);
+}
+
+void cfi_each_row(struct cfi *cfi, const struct cie *cie,
+		  const struct fde *fde, cfi_take_row *take, void *context)
+{
+	uint64_t fde_end = fde->start + fde->len, end;
+	Dwarf_CFI *handle;
+	bool goes_on = true;
+	Elf *elf;
+
+	handle = open_mini(cfi, write_mini(cfi->mini, cie, fde), &elf);
+	for (uint64_t pc = fde->start; goes_on && pc < fde_end; pc = end) {
+		struct row row = { .pc = pc };
+
+		end = fde_end;
+		row.has_cfi = execute(handle, pc, &row, &end) &&
+			      take_entry(&row, cie, fde);
+		if (end <= pc || end > fde_end)
+			end = fde_end;
+		goes_on = take(context, pc, end, row.has_cfi ? &row : NULL);
+		clear_row(&row);
+	}
+	close_mini(handle, elf);
 }
 
 /* Look PC up in all that the module has, best first. */

@@ -1,6 +1,7 @@
 /* Rules of CFI for a pc: where the caller's registers are. libdw executes the
  * programs; what it says is kept as a row, by pc, since a stack goes through
- * the same places again and again. Used by step.c and guess.c. */
+ * the same places again and again. Used by step.c and guess.c, and
+ * by whoever wants all rows of a table. */
 #ifndef EPITAPH_UNWIND_CFI_H
 #define EPITAPH_UNWIND_CFI_H
 
@@ -75,6 +76,16 @@ const struct row *cfi_row(struct cfi *cfi, size_t module, uint64_t pc);
 
 /* True where MODULE has CFI for its code, so that a pc without any is none. */
 bool cfi_is_covered(struct cfi *cfi, size_t module);
+
+/* Called with a row of an FDE, and where it begins and ends; NULL for rules
+ * that cannot be had. False: no more of them. */
+typedef bool cfi_take_row(void *context, uint64_t start, uint64_t end,
+			  const struct row *row);
+
+/* All rows of FDE, which is CIE's, in order. Both programs must have been
+ * checked. */
+void cfi_each_row(struct cfi *cfi, const struct cie *cie,
+		  const struct fde *fde, cfi_take_row *take, void *context);
 
 /* Up to LEN bytes of MODULE's image, from its file; how many. For code that is
  * not in the memory. */

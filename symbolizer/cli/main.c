@@ -168,12 +168,18 @@ static const struct verb verbs[] = {
 	},
 	{
 		"symbols", cli_symbols,
-		"add|index|list|missing|prune [OPTION...] [FILE|DIR...]",
+		"add|dump|index|list|missing|prune [OPTION...] "
+		"[FILE|DIR...]",
 		"the symbol store: what names are kept, and which are missing",
 		"  add FILE|DIR...      copy binaries and debug files into it, "
 		"and\n"
 		"                       index them; or index symbol files of\n"
 		"                       Breakpad's\n"
+		"  dump FILE|BUILD-ID [-o OUT] [--name NAME]\n"
+		"  dump --tree DIR FILE|BUILD-ID...\n"
+		"                       write symbol files of Breakpad's; in "
+		"DIR as\n"
+		"                       minidump_stackwalk looks for them\n"
 		"  index FILE|DIR...    index them where they are\n"
 		"  list [--json]        what is there, used most recently last"
 		"\n"
@@ -190,7 +196,8 @@ static const struct verb verbs[] = {
 		"\n"
 		"Example:\n"
 		"  epitaph symbols missing /var/spool/epitaph\n"
-		"  epitaph symbols add ~/build/server\n",
+		"  epitaph symbols add ~/build/server\n"
+		"  epitaph symbols dump --tree ~/syms ~/build/server\n",
 	},
 };
 

@@ -21,6 +21,7 @@
 #include "../symbolize.h"
 #include "cli.h"
 #include "input.h"
+#include "symdump.h"
 
 static const char verb[] = "symbols";
 
@@ -34,6 +35,7 @@ struct arguments {
 	struct cli_options options;
 	char store[PATH_MAX];
 	uint64_t max;
+	struct symdump_options dump;
 	char **list; /* files, up to NULL */
 };
 
@@ -475,7 +477,10 @@ static int parse(int argc, char **argv, struct arguments *out)
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "max", required_argument, NULL, 'm' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "output", required_argument, NULL, 'o' },
 		{ "symbols", required_argument, NULL, 'S' },
+		{ "tree", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -483,9 +488,13 @@ static int parse(int argc, char **argv, struct arguments *out)
 	out->max = STORE_MAX_BYTES;
 	if (!store_dir(out->store, sizeof(out->store)))
 		out->store[0] = '\0';
-	while ((option = getopt_long(argc, argv, "S:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "o:S:h", options, NULL)) !=
+	       -1) {
 		switch (option) {
 		case 'j': out->options.json = true; break;
+		case 'n': out->dump.name = optarg; break;
+		case 'o': out->dump.output = optarg; break;
+		case 't': out->dump.tree = optarg; break;
 		case 'h': return cli_help(verb);
 		case 'm':
 			if (!parse_size(optarg, &out->max))
@@ -503,6 +512,12 @@ static int parse(int argc, char **argv, struct arguments *out)
 	}
 	out->list = argv + optind;
 	return -1;
+}
+
+static int dump(const struct arguments *arguments)
+{
+	setenv("EPITAPH_SYMBOLS", arguments->store, 1);
+	return symdump(&arguments->dump, arguments->list);
 }
 
 static int prune(const struct arguments *arguments)
@@ -524,11 +539,13 @@ int cli_symbols(int argc, char **argv)
 		return status;
 	what = arguments.list[0];
 	if (!what)
-		return cli_usage(verb, "add, index, list, missing or prune?");
+		return cli_usage(verb, "add, dump, index, list, missing or "
+				 "prune?");
 	if (arguments.store[0] == '\0')
 		return cli_failf(verb, NULL, "no store: name one with -S");
 	arguments.list++;
-	takes_files = strcmp(what, "add") == 0 || strcmp(what, "index") == 0 ||
+	takes_files = strcmp(what, "add") == 0 || strcmp(what, "dump") == 0 ||
+		      strcmp(what, "index") == 0 ||
 		      strcmp(what, "missing") == 0;
 	if (takes_files && !arguments.list[0])
 		return cli_usage(verb, "%s: no file is named", what);
@@ -537,6 +554,8 @@ int cli_symbols(int argc, char **argv)
 				 arguments.list[0]);
 	if (strcmp(what, "add") == 0)
 		return add_or_index(&arguments, true);
+	if (strcmp(what, "dump") == 0)
+		return dump(&arguments);
 	if (strcmp(what, "index") == 0)
 		return add_or_index(&arguments, false);
 	if (strcmp(what, "missing") == 0)
@@ -545,6 +564,6 @@ int cli_symbols(int argc, char **argv)
 		return list(&arguments);
 	if (strcmp(what, "prune") == 0)
 		return prune(&arguments);
-	return cli_usage(verb, "%s: add, index, list, missing or prune?",
+	return cli_usage(verb, "%s: add, dump, index, list, missing or prune?",
 			 what);
 }

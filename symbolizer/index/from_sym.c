@@ -42,6 +42,18 @@ static const char *end_text(struct work *work, struct sym_text text)
 	return sym_copy(work->sym, text, &to) ? work->text : "";
 }
 
+/* The function that TEXT names. */
+static uint32_t function_of(struct work *work, struct sym_text text,
+			    bool folded)
+{
+	const char *name = end_text(work, text);
+
+	if (strcmp(name, SYM_NO_NAME) == 0)
+		name = "";
+	return build_function(work->build, name,
+			      BUILD_LINKAGE | (folded ? BUILD_FOLDED : 0));
+}
+
 /* The entry with NUMBER, or NULL. */
 static const struct sym_entry *find_entry(const struct sym_entry *entries,
 					  size_t n, uint32_t number)
@@ -81,9 +93,7 @@ static uint32_t origin_of(struct work *work, uint32_t number)
 	const struct sym_entry *entry = find_entry(sym->origins, sym->norigins,
 						   number);
 
-	return entry ? build_function(work->build, end_text(work, entry->text),
-				      BUILD_LINKAGE)
-		     : 0;
+	return entry ? function_of(work, entry->text, false) : 0;
 }
 
 /* Calls */
@@ -264,10 +274,7 @@ static void tell_cells(struct work *work)
 static void tell_function(struct work *work,
 			  const struct sym_function *function)
 {
-	const unsigned flags = BUILD_LINKAGE |
-			       (function->folded ? BUILD_FOLDED : 0);
-	uint32_t number = build_function(work->build,
-					 end_text(work, function->name), flags);
+	uint32_t number = function_of(work, function->name, function->folded);
 
 	work->function = function;
 	work->place = (struct place){

@@ -422,6 +422,18 @@ static void read_row(struct reader *r, struct row *row)
 						 : line - ROW_LINE_BIAS));
 }
 
+/* The rows of block NUMBER; *AT_OUT is where the first one begins. */
+static struct reader rows_of(struct index *index, uint64_t number,
+			     uint64_t *at_out)
+{
+	struct reader r = table_item(index, INDEX_STARTS, number,
+				     INDEX_STARTS_SIZE);
+
+	*at_out = reader_u64(&r);
+	return block_at(index, INDEX_ROW_DATA, INDEX_STARTS, INDEX_STARTS_SIZE,
+			number, INDEX_ROWS * INDEX_MAX_ROW);
+}
+
 /* The row that ADDRESS is in; false where nothing is known there. */
 static bool find_row(struct index *index, uint64_t address, struct row *out)
 {
@@ -433,10 +445,7 @@ static bool find_row(struct index *index, uint64_t address, struct row *out)
 	if (!count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE, address, &n) ||
 	    n == 0)
 		return false;
-	r = table_item(index, INDEX_STARTS, n - 1, INDEX_STARTS_SIZE);
-	at = reader_u64(&r);
-	r = block_at(index, INDEX_ROW_DATA, INDEX_STARTS, INDEX_STARTS_SIZE,
-		     n - 1, INDEX_ROWS * INDEX_MAX_ROW);
+	r = rows_of(index, n - 1, &at);
 	do {
 		read_row(&r, &row);
 		if (--left == 0 || reader_left(&r) == 0)
@@ -445,6 +454,31 @@ static bool find_row(struct index *index, uint64_t address, struct row *out)
 	} while (at <= address);
 	*out = row;
 	return !r.bad && !row.is_hole;
+}
+
+uint64_t index_next_row(struct index *index, uint64_t address)
+{
+	struct row row = { 0 };
+	int left = INDEX_ROWS;
+	struct reader r;
+	uint64_t n = 0, at = 0;
+
+	if (address > 0 && !count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE,
+					address - 1, &n))
+		return UINT64_MAX;
+	if (n > 0) {
+		r = rows_of(index, n - 1, &at);
+		while (at < address && --left > 0 && reader_left(&r) > 0) {
+			read_row(&r, &row);
+			if (reader_left(&r) > 0)
+				at += reader_uleb(&r);
+		}
+		if (at >= address && !r.bad)
+			return at;
+	}
+	r = table_item(index, INDEX_STARTS, n, INDEX_STARTS_SIZE);
+	at = reader_u64(&r);
+	return r.bad || at < address ? UINT64_MAX : at;
 }
 
 /* Scope NUMBER from its block; false where there is none. */
@@ -562,6 +596,7 @@ size_t index_levels(struct index *index, uint64_t address,
 		level->function = function.name;
 		level->is_linkage = function.is_linkage;
 		level->icf = function.icf;
+		level->scope = scope;
 		set_place(index, level, &function, has_file, file, line);
 		has_file = found.has_call_file;
 		file = found.call_file;
@@ -637,12 +672,48 @@ bool index_symbol(struct index *index, uint64_t address,
 	if (!found)
 		return false;
 	out->start = best.start;
+	out->end = best.end;
 	out->name = text_at(index, best.name);
 	out->file = file_path(index, best.file);
 	out->sized = best.sized;
 	out->is_public = best.is_public;
 	out->icf = best.icf;
 	return out->name != NULL;
+}
+
+uint64_t index_next_symbol(struct index *index, uint64_t address)
+{
+	uint64_t n = 0, at;
+	struct reader r;
+
+	if (address > 0 && !count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE,
+					address - 1, &n))
+		return UINT64_MAX;
+	r = table_item(index, INDEX_SYMBOLS, n, INDEX_SYMBOL_SIZE);
+	at = reader_u64(&r);
+	return r.bad || at < address ? UINT64_MAX : at;
+}
+
+static bool is_mangled(const char *name)
+{
+	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
+}
+
+void index_complete(struct level *outermost, const struct index_symbol *symbol)
+{
+	if (outermost->is_linkage)
+		return;
+	if (outermost->function == NULL) {
+		outermost->function = symbol->name;
+		outermost->is_linkage = true;
+		outermost->approximate |= !symbol->sized;
+		outermost->icf = symbol->icf;
+		if (outermost->file == NULL)
+			outermost->file = symbol->file;
+	} else if (symbol->sized && is_mangled(symbol->name)) {
+		outermost->function = symbol->name;
+		outermost->is_linkage = true;
+	}
 }
 
 /* Tail calls */

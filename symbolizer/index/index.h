@@ -54,8 +54,13 @@ bool index_is_damaged(const struct index *index);
 size_t index_levels(struct index *index, uint64_t address,
 		    struct level *levels, size_t max);
 
+/* Where the first row begins, at or behind ADDRESS; UINT64_MAX: nowhere. In all
+ * of a row the levels are the same. */
+uint64_t index_next_row(struct index *index, uint64_t address);
+
 struct index_symbol {
 	uint64_t start;
+	uint64_t end; /* where it is not sized: at most */
 	const char *name;
 	const char *file; /* that a local one is of, or NULL */
 	bool sized;       /* false: it may end before the address */
@@ -69,6 +74,14 @@ struct index_symbol {
  * taken. */
 bool index_symbol(struct index *index, uint64_t address,
 		  struct index_symbol *out);
+
+/* Where the first symbol begins, at or behind ADDRESS; UINT64_MAX: nowhere. */
+uint64_t index_next_symbol(struct index *index, uint64_t address);
+
+/* What DWARF leaves out of OUTERMOST, a function, by SYMBOL, which is at its
+ * address: the linkage name of some (local classes, lambdas, assembler), and
+ * the functions of others. */
+void index_complete(struct level *outermost, const struct index_symbol *symbol);
 
 /* Where the function at ADDRESS begins, not what was inlined there. */
 bool index_entry(struct index *index, uint64_t address, uint64_t *out);

@@ -1,9 +1,12 @@
 """Symbol files in Breakpad's form, written for the tests: of an ELF file's
 CFI, as readelf prints it row by row, or of given records."""
 
+import pathlib
 import re
 import subprocess
 import uuid
+
+import lib
 
 PRESERVED = {"rbx", "rbp", "r12", "r13", "r14", "r15"}
 
@@ -80,3 +83,71 @@ def write(path, build_id, name, records):
     with open(path, "w") as file:
         file.write(head(build_id, name))
         file.writelines(records)
+
+
+# Those that we write
+
+
+def dump(path, out, *options):
+    """Write OUT, the symbol file of PATH, by itself: its text. No index is
+    taken from another's making."""
+    store = lib.temp_dir("store.")
+    lib.epitaph_ok("symbols", "dump", "-S", store, *options, path, "-o", out,
+                   seconds=300)
+    return pathlib.Path(out).read_text()
+
+
+def edges(text):
+    """First and last address of all that has one in TEXT, a symbol file's, and
+    the one behind it."""
+    found = set()
+    for line in text.splitlines():
+        fields = line.replace("FUNC m ", "FUNC ").split()
+        if fields[0] == "FUNC":
+            pairs = [fields[1:3]]
+        elif fields[0] == "INLINE":
+            pairs = zip(fields[5::2], fields[6::2])
+        elif re.fullmatch("[0-9a-f]+", fields[0]):
+            pairs = [fields[:2]]
+        else:
+            continue
+        for start, size in pairs:
+            end = int(start, 16) + int(size, 16)
+            found |= {int(start, 16), end - 1, end}
+    return found
+
+
+def answers(path, addresses):
+    """What there is to be said of ADDRESSES by PATH: functions with what was
+    inlined, files and lines, as text."""
+    said = lib.epitaph_ok("addr2line", "-aCfie", path, seconds=300,
+                          stdin="".join(f"{address:x}\n" for address
+                                        in addresses).encode())
+    found = [answer.split("\n", 1)[1] for answer in said.split("0x00")[1:]]
+    assert len(found) == len(addresses), (len(found), len(addresses))
+    return found
+
+
+def is_no_fault(direct, again):
+    """Whether two answers differ in what a symbol file cannot say: of a PUBLIC
+    where it ends and, for a local one, its file; and that code has no line
+    where there was one before it in the same call."""
+    name, place, *around = again.split("\n")
+    direct_name, direct_place, *direct_around = direct.split("\n")
+    if place == "??:?" and direct_name == "??":
+        return True
+    return name == direct_name and direct_place.endswith(":?") and \
+        around == direct_around
+
+
+def differences(path, text, sym, addresses, base):
+    """[(address, what PATH says, what SYM says)] where they differ, of
+    ADDRESSES from the module's base, which PATH has at BASE, and of all that
+    TEXT, which is in SYM, has; and how many these are."""
+    addresses = sorted(edges(text) | set(addresses))
+    direct = answers(path, [base + address for address in addresses])
+    lib.forget_symbols()
+    again = answers(sym, addresses)
+    return [found for found in zip(map(hex, addresses), direct, again)
+            if found[1] != found[2] and not is_no_fault(*found[1:])], \
+        len(addresses)

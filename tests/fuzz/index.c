@@ -1,6 +1,8 @@
-/* libFuzzer's way into an index, past its checksums: of the input two bytes say
+/* libFuzzer's way into an index, past its checksums, and back out as a symbol
+ * file: of the input two bytes say
  * how many of the rest are before the strings, which begin at a chunk. */
 #include "../../symbolizer/index/index.h"
+#include "../../symbolizer/symwrite.h"
 #include "../unit/index_repair.h"
 #include "fuzz.h"
 
@@ -28,6 +30,23 @@ static void ask_index(struct index *index, uint64_t address)
 	index_tails(index, address, tails, INDEX_FEW);
 }
 
+/* All of it, as a symbol file. */
+static void write_index(struct index *index)
+{
+	const struct sym_id id = { .age = 0 };
+	struct symrules_left left = { 0 };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out || !symwrite(index, &id, "fuzz", out, &left, NULL))
+		abort();
+	fclose(out);
+	if (strncmp(text, "MODULE ", 7) != 0)
+		abort();
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t tables = size < 2 ? 0 : (size_t)data[0] | (size_t)data[1] << 8;
@@ -44,8 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	index = index_memory(bytes, INDEX_CHUNK + size, NULL);
 	for (uint64_t at = 0; index && at < INDEX_LEN; at++)
 		ask_index(index, INDEX_AT + at);
-	if (index)
+	if (index) {
 		ask_index(index, UINT64_MAX);
+		write_index(index);
+	}
 	index_close(index);
 	free(bytes);
 	return 0;

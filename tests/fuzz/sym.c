@@ -1,12 +1,13 @@
 /* libFuzzer's way into Breakpad's symbol files: the input is one, plain or
  * gzip'ed, of which an index is made, in which a few addresses are looked up,
- * and whose rules are walked by. */
+ * which is written down again, and whose rules are walked by. */
 #include "../../lib/unwind/entry.h"
 #include "../../lib/unwind/unwind.h"
 #include "../../symbolizer/index/from_sym.h"
 #include "../../symbolizer/index/index.h"
 #include "../../symbolizer/symfile.h"
 #include "../../symbolizer/symframes.h"
+#include "../../symbolizer/symwrite.h"
 #include "fuzz.h"
 
 #include <stdlib.h>
@@ -25,17 +26,32 @@ static void check_string(const char *text)
 		abort();
 }
 
-/* The index of the names in FILE, in *OUT; false where it cannot be read. */
+static void make_sym_frames(struct sym_file *file, struct writer *out)
+{
+	struct sym sym;
+
+	writer_init(out, (size_t)64 << 20);
+	if (!sym_file_parse(file, SYM_RULES, &sym, NULL))
+		abort();
+	symframes_make(&sym, out, &sym.trouble);
+	if (out->bad)
+		abort();
+	sym_free(&sym);
+}
+
+/* The index of FILE, in *OUT; false where it cannot be read. */
 static bool make_sym_index(struct sym_file *file, struct writer *out)
 {
+	struct writer frames;
 	const struct build_module module = {
-		.source = "", .made_of = INDEX_OF_SYM,
+		.source = "", .made_of = INDEX_OF_SYM, .frames = &frames,
 	};
 	struct build *build;
 	struct sym sym;
 
 	if (!sym_file_parse(file, SYM_NAMES, &sym, NULL))
 		return false;
+	make_sym_frames(file, &frames);
 	build = build_new();
 	writer_init(out, (size_t)1 << 30);
 	from_sym(&sym, 0, build);
@@ -43,6 +59,7 @@ static bool make_sym_index(struct sym_file *file, struct writer *out)
 		abort();
 	build_free(build);
 	sym_free(&sym);
+	writer_fini(&frames);
 	return true;
 }
 
@@ -67,6 +84,25 @@ static void look_up_in(struct index *index)
 		abort();
 }
 
+/* It has to be read again. */
+static void write_again(struct index *index)
+{
+	const struct sym_id id = { .age = 0 };
+	struct symrules_left left = { 0 };
+	char *text = NULL;
+	struct sym sym;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out || !symwrite(index, &id, "fuzz", out, &left, NULL))
+		abort();
+	fclose(out);
+	if (!sym_parse(text, len, SYM_RULES, &sym, NULL) || sym.trouble.n > 0)
+		abort();
+	sym_free(&sym);
+	free(text);
+}
+
 static void look_up(struct sym_file *file)
 {
 	struct index *index;
@@ -78,6 +114,7 @@ static void look_up(struct sym_file *file)
 	if (!index)
 		abort();
 	look_up_in(index);
+	write_again(index);
 	index_close(index);
 	writer_fini(&bytes);
 }
@@ -85,8 +122,8 @@ static void look_up(struct sym_file *file)
 /* Whatever the rules were, what is made of them is well formed. */
 static void check_frames(void)
 {
-	struct cie cie = { .encoding = ENC_ABS8 };
-	size_t at = 0;
+	struct cie cie;
+	size_t at = 0, ncies = 0;
 
 	while (at < sym_frames.len) {
 		struct entry_head head;
@@ -95,9 +132,12 @@ static void check_frames(void)
 
 		reader_init(&r, sym_frames.bytes + at, sym_frames.len - at);
 		if (!entry_head(&r, at, true, &head) || head.size == 0 ||
-		    head.size > ENTRY_MAX || head.is_cie != (at == 0))
+		    head.size > ENTRY_MAX || head.is_cie != (ncies < 2))
 			abort();
 		r.len = (size_t)head.size;
+		ncies += head.is_cie;
+		if (head.is_cie && !entry_cie(&r, &cie))
+			abort();
 		if (!head.is_cie &&
 		    (!entry_fde(&r, &cie, 0, &fde) ||
 		     !entry_check_program(fde.program, fde.program_len)))

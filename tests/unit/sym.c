@@ -273,10 +273,15 @@ static void identity(void)
 	struct sym_id has;
 
 	build_id_parse("00112233445566778899aabbccddeeff01234567", &id);
-	sym_debug_id(&id, text);
+	sym_id_of(&id, &has);
+	sym_debug_id(&has, text);
 	CHECK_STRING(text, "33221100554477668899AABBCCDDEEFF0");
-	sym_debug_id(&shorter, text);
+	sym_id_of(&shorter, &has);
+	sym_debug_id(&has, text);
 	CHECK_STRING(text, "33221100554477660000000000000000" "0");
+	has.age = 0x1f;
+	sym_debug_id(&has, text);
+	CHECK_STRING(text, "33221100554477660000000000000000" "1F");
 	CHECK(sym_read_id(whole, strlen(whole), &has));
 	CHECK(sym_id_matches(&id, &has));
 	CHECK(!sym_id_matches(&shorter, &has));
