@@ -4,6 +4,7 @@
  * process says and trust it no more than a file. */
 #include "lookup.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 
 #define MAX_INDEX ((size_t)1 << 31)
 
+_Static_assert(LOOKUP_MAX_EXPECTED <= (int)AHEAD_MAX_ONLY,
+	       "expected addresses can be told");
+
 struct lookup {
 	const struct module *module;
 	struct finder *finder;
@@ -27,6 +31,7 @@ struct lookup {
 	bool keeps;
 	bool has_index; /* made only once an address is asked for */
 	bool is_stored; /* it is in the store */
+	struct ahead_only expected; /* N 0: nobody knows */
 	struct writer bytes; /* of it, where it was made */
 	struct gopclntab *gopclntab;
 	bool has_gopclntab; /* read only once the index does not suffice */
@@ -108,10 +113,23 @@ static void publish(struct lookup *lookup)
 					  lookup->bytes.len, NULL);
 }
 
+/* The addresses that an index is wanted for, or NULL for a whole one. */
+static const struct ahead_only *wanted(struct lookup *lookup)
+{
+	char dir[PATH_MAX];
+
+	if (lookup->expected.n == 0 || !get_files(lookup)->debug.has_dwarf ||
+	    (store_dir(dir, sizeof(dir)) &&
+	     !store_is_first(dir, &lookup->module->build_id)))
+		return NULL;
+	return &lookup->expected;
+}
+
 static void make(struct lookup *lookup)
 {
 	struct module_files *files = get_files(lookup);
 	const struct elf_file *debug = &files->debug;
+	const struct ahead_only *only = wanted(lookup);
 	struct elf_file alt = ELF_FILE_NONE;
 	size_t len;
 
@@ -120,13 +138,13 @@ static void make(struct lookup *lookup)
 	    elf_file_section(debug, ".gnu_debugaltlink", &len))
 		lookup->why = "the common debug file (dwz) was not found";
 	finder_find_packages(lookup->finder, lookup->module, files);
-	if (make_index(files, &alt, &lookup->bytes, lookup->made_why))
+	if (make_index(files, &alt, only, &lookup->bytes, lookup->made_why))
 		lookup->index = index_memory(lookup->bytes.bytes,
 					     lookup->bytes.len, NULL);
 	if (lookup->made_why[0])
 		lookup->why = lookup->made_why;
 	elf_file_close(&alt);
-	if (lookup->index)
+	if (lookup->index && !only)
 		publish(lookup);
 }
 
@@ -441,6 +459,12 @@ size_t lookup_levels(struct lookup *lookup, uint64_t address,
 		n = name_place(lookup, address, levels);
 	while (repair(lookup));
 	return n;
+}
+
+void lookup_expect(struct lookup *lookup, const uint64_t *addresses, size_t n)
+{
+	assert(n <= LOOKUP_MAX_EXPECTED);
+	lookup->expected = (struct ahead_only){ addresses, n };
 }
 
 bool lookup_prepare(struct lookup *lookup)

@@ -33,6 +33,15 @@ const char *lookup_why(const struct lookup *lookup);
 struct lookup *lookup_open_file(struct finder *finder, const char *path,
 				struct error *err);
 
+enum { LOOKUP_MAX_EXPECTED = 64 };
+
+/* LOOKUP will be asked for no more than N ADDRESSES, at most
+ * LOOKUP_MAX_EXPECTED and of the module's own numbering, and not for tail
+ * calls. Where there is no index, and nobody has asked that way before, they
+ * are answered from what is about them: the index of all that there is takes
+ * many times as long. They must outlive it. */
+void lookup_expect(struct lookup *lookup, const uint64_t *addresses, size_t n);
+
 /* Make the index now, if it is not in the store, and put it there. False where
  * it was not kept: lookup_why() says why, or, with NULL, it has no lines. */
 bool lookup_prepare(struct lookup *lookup);

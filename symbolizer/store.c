@@ -87,6 +87,38 @@ static void make_dirs(char *path)
 	mkdir(path, MODE_DIR);
 }
 
+/* "cdef.once" */
+
+static bool once_path(const char *dir, const struct build_id *id, char *out,
+		      size_t cap)
+{
+	size_t len;
+
+	if (!entry_path(dir, id, STORE_CODE, out, cap))
+		return false;
+	len = strlen(out);
+	return (size_t)snprintf(out + len, cap - len, ".once") < cap - len;
+}
+
+bool store_is_first(const char *dir, const struct build_id *id)
+{
+	char path[PATH_MAX], *slash;
+	int fd;
+
+	if (!once_path(dir, id, path, sizeof(path)))
+		return true;
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	make_dirs(path);
+	*slash = '/';
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		  MODE_FILE);
+	if (fd < 0)
+		return errno != EEXIST;
+	close(fd);
+	return true;
+}
+
 /* What is there */
 
 /* "cdef.csym" in the directory "ab": of which build, and what it is. */
@@ -268,10 +300,13 @@ static bool close_aside(struct aside *aside, bool done, struct error *err)
 bool store_publish(const char *dir, const struct build_id *id,
 		   const void *bytes, size_t len, struct error *err)
 {
+	char once[PATH_MAX];
 	struct aside aside;
 
 	if (len < STORE_MAX_BYTES)
 		store_prune(dir, STORE_MAX_BYTES - len);
+	if (once_path(dir, id, once, sizeof(once)))
+		unlink(once);
 	return open_aside(dir, id, STORE_INDEX, &aside, err) &&
 	       close_aside(&aside, write_all(aside.fd, bytes, len, err), err);
 }

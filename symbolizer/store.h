@@ -49,6 +49,11 @@ bool store_add(const char *dir, const struct build_id *id,
 bool store_index_path(const char *dir, const struct build_id *id, char *out,
 		      size_t cap);
 
+/* True the first time that it is asked, until an index is published: whoever
+ * asks once may do with less than an index. Also where nothing can be
+ * written. */
+bool store_is_first(const char *dir, const struct build_id *id);
+
 /* The index at PATH was used just now. */
 void store_touch(const char *path);
 

@@ -25,6 +25,7 @@ enum {
 	INPUT = 1 << 16, /* bytes read at once */
 	MAX_LINE = 256,  /* of an address; the rest of a longer one is lost */
 	FIRST_MEMO = 1 << 12,
+	PATIENCE_MS = 20,
 	BATCH = 1 << 15, /* addresses that are looked up in their order: what
 	                  * was just read for one is at hand for the next */
 };
@@ -64,6 +65,7 @@ struct work {
 	uint64_t bias; /* of the section */
 	struct question batch[BATCH];
 	size_t nbatch;
+	bool has_answered;
 	struct writer answers, out;
 	struct memo *memos; /* by key: open addressing */
 	size_t nmemos, slots;
@@ -297,6 +299,21 @@ static void answer_batch(struct work *work)
 			flush(work);
 	}
 	work->nbatch = 0;
+	work->has_answered = true;
+}
+
+/* These are the last ones: where nothing was asked before, they are all. */
+static void answer_rest(struct work *work)
+{
+	uint64_t addresses[LOOKUP_MAX_EXPECTED];
+
+	if (work->nbatch <= LOOKUP_MAX_EXPECTED) {
+		for (size_t i = 0; i < work->nbatch; i++)
+			addresses[i] = work->bias + work->batch[i].address;
+		lookup_expect(work->lookup, addresses, work->nbatch);
+	}
+	answer_batch(work);
+	flush(work);
 }
 
 /* Questions */
@@ -311,12 +328,14 @@ static void ask(struct work *work, const char *text)
 }
 
 /* Whoever asks one address and waits gets the answer; whoever sends many is not
- * held up by it. */
+ * held up by it. Before the first answer there is some time for an end: that
+ * these are all may save a second. */
 static ssize_t read_more(struct work *work, char *to, size_t len)
 {
 	struct pollfd more = { .fd = STDIN_FILENO, .events = POLLIN };
 
-	if (poll(&more, 1, 0) == 0) {
+	if (poll(&more, 1, work->has_answered ? 0 : PATIENCE_MS) == 0 &&
+	    work->nbatch > 0) {
 		answer_batch(work);
 		flush(work);
 	}
@@ -406,8 +425,7 @@ static void be_the_child(void *context, int fd)
 		ask(&work, *at);
 	if (!arguments->list[0])
 		ask_lines(&work);
-	answer_batch(&work);
-	flush(&work);
+	answer_rest(&work);
 }
 
 int cli_addr2line(int argc, char **argv)

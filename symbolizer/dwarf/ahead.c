@@ -9,11 +9,15 @@
 
 #include <dwarf.h>
 
+#include "ranges.h"
+
 enum { RING = 32 }; /* units; large ones have a megabyte of trees and lines */
 
 struct ahead {
 	struct dwarf_file *file;
 	size_t nread; /* units of FILE that have been looked at */
+	struct ahead_only only;
+	bool was_found[AHEAD_MAX_ONLY]; /* in a unit */
 	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock; /* for what is next */
@@ -31,14 +35,57 @@ static struct unit *next_unit(struct ahead *ahead)
 	return n < file->nunits ? file->units[n] : dwarf_file_next(file);
 }
 
+static bool is_done(const struct ahead *ahead)
+{
+	size_t n = 0;
+
+	while (n < ahead->only.n && ahead->was_found[n])
+		n++;
+	return ahead->only.n > 0 && n == ahead->only.n;
+}
+
+struct search {
+	struct ahead *ahead;
+	bool has_ranges, is_wanted;
+};
+
+static bool look_for(void *context, uint64_t low, uint64_t high)
+{
+	struct search *search = context;
+	struct ahead *ahead = search->ahead;
+
+	search->has_ranges = true;
+	for (size_t i = 0; i < ahead->only.n; i++) {
+		uint64_t address = ahead->only.addresses[i];
+
+		if (address < low || address >= high)
+			continue;
+		ahead->was_found[i] = true;
+		search->is_wanted = true;
+	}
+	return true;
+}
+
+/* A unit that says nothing of where its code is may have any. */
+static bool is_wanted(struct ahead *ahead, struct unit *unit)
+{
+	struct search search = { .ahead = ahead };
+	struct die root;
+
+	if (unit->type != DW_UT_compile && unit->type != DW_UT_skeleton)
+		return false;
+	if (ahead->only.n > 0 && unit_die(unit, unit->dies, &root))
+		ranges_of(unit, &root, look_for, &search);
+	return search.is_wanted || !search.has_ranges;
+}
+
 /* A skeleton has its functions elsewhere. */
 static bool read_next(struct ahead *ahead, struct ahead_unit *out)
 {
 	struct unit *unit;
 
-	while ((unit = next_unit(ahead)) != NULL) {
-		if (unit->type != DW_UT_compile &&
-		    unit->type != DW_UT_skeleton) {
+	while (!is_done(ahead) && (unit = next_unit(ahead)) != NULL) {
+		if (!is_wanted(ahead, unit)) {
 			unit_release(unit);
 			continue;
 		}
@@ -91,13 +138,16 @@ static void *read_all(void *context)
 	return NULL;
 }
 
-struct ahead *ahead_open(struct dwarf_file *file)
+struct ahead *ahead_open(struct dwarf_file *file,
+			 const struct ahead_only *only)
 {
 	struct ahead *ahead = calloc(1, sizeof(*ahead));
 
 	if (!ahead)
 		return NULL;
 	ahead->file = file;
+	if (only)
+		ahead->only = *only;
 	if (file->keeps_all)
 		return ahead;
 	pthread_mutex_init(&ahead->lock, NULL);

@@ -14,11 +14,22 @@ struct ahead_unit {
 	struct lines lines; /* of a unit with code; else empty */
 };
 
+/* The only addresses that anybody will ask for. */
+struct ahead_only {
+	const uint64_t *addresses;
+	size_t n;
+};
+
+enum { AHEAD_MAX_ONLY = 64 };
+
 struct ahead;
 
 /* FILE must outlive it; until ahead_close() it is asked for units by nobody
- * else. NULL without memory. */
-struct ahead *ahead_open(struct dwarf_file *file);
+ * else. ONLY, at most AHEAD_MAX_ONLY, or NULL: units that do not say that they
+ * have code there are passed over, and it ends once each was in one. NULL
+ * without memory. */
+struct ahead *ahead_open(struct dwarf_file *file,
+			 const struct ahead_only *only);
 
 /* The next unit that has code; false behind the last. */
 bool ahead_next(struct ahead *ahead, struct ahead_unit *out);

@@ -41,7 +41,7 @@ struct sections {
 	pthread_t thread;      /* unpacks SECTION_INFO */
 	pthread_mutex_t lock;  /* for what is next */
 	pthread_cond_t more;
-	bool is_over;
+	bool is_over, is_closing;
 	size_t dropped;        /* of SECTION_INFO, from its start */
 };
 
@@ -167,8 +167,8 @@ static void find_sections(struct sections *sections,
 /* Unpacking them */
 
 /* What has been unpacked is there for others, and what it was unpacked from is
- * not needed again. */
-typedef void piece_done(void *context, size_t ready, size_t used);
+ * not needed again. False where no more is wanted. */
+typedef bool piece_done(void *context, size_t ready, size_t used);
 
 static void unpack_zlib(struct section *section, piece_done *done,
 			void *context)
@@ -197,8 +197,8 @@ static void unpack_zlib(struct section *section, piece_done *done,
 			break;
 		in += in_len - state->avail_in;
 		ready += out_len - state->avail_out;
-		done(context, ready, in);
-		if (state->avail_in == in_len && state->avail_out == out_len)
+		if (!done(context, ready, in) ||
+		    (state->avail_in == in_len && state->avail_out == out_len))
 			break;
 	}
 	free(state);
@@ -219,9 +219,8 @@ static void unpack_zstd(struct section *section, piece_done *done,
 		size_t result = ZSTD_decompressStream(stream, &out, &in);
 
 		ready += out.pos;
-		if (ZSTD_isError(result))
+		if (ZSTD_isError(result) || !done(context, ready, in.pos))
 			break;
-		done(context, ready, in.pos);
 		if (out.pos == 0 && in.pos == before) /* behind all frames */
 			break;
 	}
@@ -262,12 +261,13 @@ static void unpack(struct section *section, piece_done *done, void *context)
 		unpack_zstd(section, done, context);
 }
 
-static void note_ready(void *context, size_t ready, size_t used)
+static bool note_ready(void *context, size_t ready, size_t used)
 {
 	struct section *section = context;
 
 	(void)used;
 	section->ready = ready;
+	return true;
 }
 
 /* Pages of SIZE bytes that have been read are only in the way. */
@@ -280,17 +280,20 @@ static void drop_pages(const uint8_t *from, const uint8_t *to, uintptr_t size)
 		madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
-static void tell_ready(void *context, size_t ready, size_t used)
+static bool tell_ready(void *context, size_t ready, size_t used)
 {
 	struct sections *sections = context;
 	struct section *info = &sections->of[SECTION_INFO];
+	bool is_wanted;
 
 	if (sections->is_file)
 		drop_pages(info->packed, info->packed + used, PAGE);
 	pthread_mutex_lock(&sections->lock);
 	info->ready = ready;
+	is_wanted = !sections->is_closing;
 	pthread_cond_broadcast(&sections->more);
 	pthread_mutex_unlock(&sections->lock);
+	return is_wanted;
 }
 
 static void *unpack_info(void *context)
@@ -372,8 +375,12 @@ void sections_close(struct sections *sections)
 {
 	if (!sections)
 		return;
-	if (sections->has_thread)
+	if (sections->has_thread) {
+		pthread_mutex_lock(&sections->lock);
+		sections->is_closing = true;
+		pthread_mutex_unlock(&sections->lock);
 		pthread_join(sections->thread, NULL);
+	}
 	for (int i = 0; i < SECTION_COUNT; i++)
 		if (sections->of[i].is_mapped)
 			munmap(sections->of[i].bytes, sections->of[i].len);

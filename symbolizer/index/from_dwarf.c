@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "../array.h"
-#include "../dwarf/ahead.h"
 #include "../dwarf/ranges.h"
 #include "../radix.h"
 #include "known.h"
@@ -446,10 +445,11 @@ static void say_what_is_missing(const struct work *work,
 }
 
 void from_dwarf(struct dwarf_file *file, struct split_places *places,
-		struct build *build, char why_out[FROM_DWARF_WHY])
+		const struct ahead_only *only, struct build *build,
+		char why_out[FROM_DWARF_WHY])
 {
 	struct work work = { .build = build };
-	struct ahead *ahead = ahead_open(file);
+	struct ahead *ahead = ahead_open(file, only);
 	struct ahead_unit from;
 
 	while (ahead && ahead_next(ahead, &from)) {

@@ -17,7 +17,8 @@
 #define MAX_FRAMES ((size_t)256 << 20) /* of CFI; libjvm's has 1.4 MB */
 
 static bool add_dwarf(struct build *build, const struct module_files *files,
-		      const struct elf_file *alt, char why_out[MAKE_WHY])
+		      const struct elf_file *alt,
+		      const struct ahead_only *only, char why_out[MAKE_WHY])
 {
 	const struct elf_file *debug = &files->debug;
 	struct split_places places = {
@@ -33,7 +34,7 @@ static bool add_dwarf(struct build *build, const struct module_files *files,
 		common = dwarf_file_open(alt, false, NULL);
 	dwarf = dwarf_file_open(debug, false, common);
 	if (dwarf)
-		from_dwarf(dwarf, &places, build, why_out);
+		from_dwarf(dwarf, &places, only, build, why_out);
 	else
 		snprintf(why_out, MAKE_WHY, "its DWARF cannot be read");
 	split_places_close(&places);
@@ -132,10 +133,10 @@ static void identify(const struct module_files *files,
 }
 
 static void tell(struct build *build, struct module_files *files,
-		 const struct elf_file *alt, struct build_module *module,
-		 char why_out[MAKE_WHY])
+		 const struct elf_file *alt, const struct ahead_only *only,
+		 struct build_module *module, char why_out[MAKE_WHY])
 {
-	if (add_dwarf(build, files, alt, why_out)) {
+	if (add_dwarf(build, files, alt, only, why_out)) {
 		module->made_of |= INDEX_OF_DWARF;
 	} else if (add_sym(build, &files->sym, module->base, why_out)) {
 		module->made_of |= INDEX_OF_SYM;
@@ -145,7 +146,8 @@ static void tell(struct build *build, struct module_files *files,
 }
 
 bool make_index(struct module_files *files, const struct elf_file *alt,
-		struct writer *out, char why_out[MAKE_WHY])
+		const struct ahead_only *only, struct writer *out,
+		char why_out[MAKE_WHY])
 {
 	char frames_why[MAKE_WHY] = "";
 	struct writer frames;
@@ -160,9 +162,10 @@ bool make_index(struct module_files *files, const struct elf_file *alt,
 		return false;
 	writer_init(&frames, MAX_FRAMES);
 	identify(files, &module);
-	tell(build, files, alt, &module, why_out);
+	tell(build, files, alt, only, &module, why_out);
 	if (module.made_of != 0) {
-		add_frames(files, &frames, frames_why);
+		if (!only)
+			add_frames(files, &frames, frames_why);
 		done = build_write(build, &module, out);
 	}
 	writer_fini(&frames);

@@ -175,6 +175,55 @@ def test_order():
         assert found == each[wanted], (wanted, found, each[wanted])
 
 
+UNIT = r"""
+static inline __attribute__((always_inline)) int inlined(int n)
+{
+	return n * 3;
+}
+
+extern "C" __attribute__((noinline)) int method_NAME(int n)
+{
+	volatile int kept = inlined(n);
+
+	return kept;
+}
+"""
+
+
+def compile_units(flags):
+    """A program of six units."""
+    for name in "abcdef":
+        with open(f"{name}.cc", "w", encoding="ascii") as file:
+            file.write(UNIT.replace("NAME", name))
+    with open("main.cc", "w", encoding="ascii") as file:
+        for name in "abcdef":
+            file.write(f'extern "C" int method_{name}(int);\n')
+        calls = " + ".join(f"method_{name}(argc)" for name in "abcdef")
+        file.write(f"int main(int argc, char **) {{ return {calls}; }}\n")
+    sources = ["main.cc"] + [f"{name}.cc" for name in "abcdef"]
+    subprocess.run(["g++", "-g", "-O1", *flags, "-o", "units", *sources],
+                   check=True)
+    return os.path.abspath("units")
+
+
+def test_once():
+    """what is asked once is answered at once; asked again, there is an index"""
+    for flags in ([], ["-gdwarf-4"], ["-gz"], ["-flto"], ["-gsplit-dwarf"]):
+        path = compile_units(flags)
+        few = code_addresses(path)[::3][:60] + ["0x10", "0x1001"]
+        lib.forget_symbols()
+        answers = []
+        for is_kept in (False, True, True):
+            answers.append(ask([str(lib.EPITAPH), "addr2line"], path,
+                               ["-afi"], few))
+            kept = any(lib.symbol_store().rglob("*.csym"))
+            assert kept == is_kept, (flags, kept)
+        assert answers[0] == answers[1] == answers[2], (flags, answers)
+        for name in "abcdef":
+            assert f"/{name}.cc:" in answers[0], (flags, answers[0])
+    lib.forget_symbols()
+
+
 def ask_in_blocks(path, addresses):
     """The answer to each of ADDRESSES, with its inlined calls."""
     text = ask([str(lib.EPITAPH), "addr2line"], path, ["-afi"], [],

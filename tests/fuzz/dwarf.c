@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(image, data, size);
 	writer_init(&out, 1 << 26);
 	if (elf_file_memory("image", image, size, &files.debug, NULL) &&
-	    make_index(&files, &none, &out, why)) {
+	    make_index(&files, &none, NULL, &out, why)) {
 		index = index_memory(out.bytes, out.len, NULL);
 		if (!index)
 			abort(); /* what is written can be read */

@@ -20,6 +20,28 @@ static bool open_units(struct image *image)
 	return CHECK(image_open(image, false, NULL) != NULL);
 }
 
+enum { PLACED = 29 }; /* bytes of a unit */
+
+static void put_placed_abbrevs(struct image *image)
+{
+	put_abbrev(image_section(image, "abbrev"), 1, DW_TAG_compile_unit,
+		   true, DW_AT_low_pc, DW_FORM_addr, DW_AT_high_pc,
+		   DW_FORM_data8, 0);
+}
+
+/* A unit of SIZE bytes of code at LOW. */
+static void put_placed_unit(struct writer *info, uint64_t low)
+{
+	size_t start = put_length(info, 4);
+
+	put_unit_head(info, 4, 4, DW_UT_compile, 0);
+	writer_uleb(info, 1);
+	writer_u64(info, low);
+	writer_u64(info, SIZE);
+	writer_zero(info, 1);
+	end_length(info, 4, start);
+}
+
 /* Take up to MOST units: how many there were, each the next. */
 static size_t take(struct ahead *ahead, size_t most)
 {
@@ -46,7 +68,7 @@ static void in_order(void)
 
 		if (open_units(&image)) {
 			image.dwarf->keeps_all = keeps_all;
-			ahead = ahead_open(image.dwarf);
+			ahead = ahead_open(image.dwarf, NULL);
 			CHECK_NUMBER(take(ahead, SIZE_MAX), UNITS);
 			CHECK_NUMBER(take(ahead, SIZE_MAX), 0);
 			ahead_close(ahead);
@@ -63,13 +85,44 @@ static void stops_early(void)
 		struct ahead *ahead;
 
 		if (open_units(&image)) {
-			ahead = ahead_open(image.dwarf);
+			ahead = ahead_open(image.dwarf, NULL);
 			CHECK_NUMBER(take(ahead, n), n);
 			ahead_close(ahead);
 			CHECK(!image.dwarf->is_ahead);
 		}
 		image_fini(&image);
 	}
+}
+
+/* Units that do not say where they are come, too. */
+static void only_some(void)
+{
+	const uint64_t addresses[] = {
+		CODE + 70 * SIZE + 5, CODE + 3 * SIZE, CODE + 3 * SIZE + 1,
+	};
+	const struct ahead_only only = { addresses, 3 };
+	struct image image = { 0 };
+	struct writer *info = image_section(&image, "info");
+	struct ahead_unit from;
+	struct ahead *ahead;
+	char found[64] = "";
+
+	put_placed_abbrevs(&image);
+	for (uint64_t i = 0; i < UNITS; i++)
+		put_placed_unit(info, i == 50 ? 0 : CODE + i * SIZE);
+	if (CHECK(image_open(&image, false, NULL) != NULL)) {
+		ahead = ahead_open(image.dwarf, &only);
+		while (ahead_next(ahead, &from)) {
+			snprintf(found + strlen(found),
+				 sizeof(found) - strlen(found), "%zu ",
+				 (size_t)from.unit->offset / PLACED);
+			lines_fini(&from.lines);
+			unit_release(from.unit);
+		}
+		CHECK_STRING(found, "3 50 70 ");
+		ahead_close(ahead);
+	}
+	image_fini(&image);
 }
 
 /* Those who have a unit ask for others in vain, as these may be in the hands of
@@ -81,7 +134,7 @@ static void other_units(void)
 	struct ahead *ahead;
 
 	if (open_units(&image)) {
-		ahead = ahead_open(image.dwarf);
+		ahead = ahead_open(image.dwarf, NULL);
 		if (CHECK(ahead_next(ahead, &from))) {
 			image.dwarf->near = from.unit;
 			CHECK(dwarf_file_unit(image.dwarf, from.unit->dies) ==
@@ -99,6 +152,8 @@ static void other_units(void)
 static const struct test tests[] = {
 	{ "units come in their order, with a thread and without", in_order },
 	{ "nobody need take them all", stops_early },
+	{ "units that have no code that is asked for are passed over",
+	  only_some },
 	{ "units that the thread has are nobody's", other_units },
 };
 

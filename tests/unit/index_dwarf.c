@@ -20,7 +20,7 @@ static struct index *make(const void *bytes, size_t len, struct writer *out)
 	memcpy(copy, bytes, len);
 	writer_init(out, 1 << 26);
 	if (elf_file_memory("image", copy, len, &files.debug, NULL)) {
-		if (make_index(&files, &none, out, why))
+		if (make_index(&files, &none, NULL, out, why))
 			index = index_memory(out->bytes, out->len, NULL);
 		elf_file_close(&files.debug);
 	}
