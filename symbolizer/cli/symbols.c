@@ -121,7 +121,7 @@ struct order {
 /* What the child says, as its first byte; a sentence follows the last. */
 enum answer { ANSWER_DONE = 'd', ANSWER_NO_LINES = 'n', ANSWER_FAILED = 'f' };
 
-static void answer(int fd, enum answer what, const struct error *err)
+static _Noreturn void answer(int fd, enum answer what, const struct error *err)
 {
 	char byte = (char)what;
 
@@ -161,7 +161,7 @@ static void copy_file(const struct order *order, int fd)
 }
 
 /* Make the index, and say what came of it. */
-static void prepare(struct lookup *lookup, int fd)
+static _Noreturn void prepare(struct lookup *lookup, int fd)
 {
 	struct error err;
 
@@ -187,9 +187,9 @@ static void index_file(void *context, int fd)
 	if (!finder)
 		_exit(1);
 	lookup = lookup_open_file(finder, order->path, &err);
-	if (!lookup)
-		answer(fd, ANSWER_FAILED, &err);
-	prepare(lookup, fd);
+	if (lookup)
+		prepare(lookup, fd);
+	answer(fd, ANSWER_FAILED, &err);
 }
 
 /* False where it could not be read, with ERR. */
