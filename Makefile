@@ -202,6 +202,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/print_text.c \
 	symbolizer/regular.c \
 	symbolizer/rewind.c \
+	symbolizer/source.c \
 	symbolizer/store.c \
 	symbolizer/stubs.c \
 	symbolizer/sym.c \

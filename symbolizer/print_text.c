@@ -13,6 +13,8 @@
 #define CYAN "\033[36m"
 #define PLAIN "\033[0m"
 
+enum { TAB = 8, CODE_LINE = 512 };
+
 static const char *paint(const struct print_style *style, const char *code)
 {
 	return style->color ? code : "";
@@ -174,6 +176,49 @@ static void print_frame(FILE *to, const json_t *frame,
 	fputc('\n', to);
 }
 
+/* TEXT with spaces for its tabs. */
+static void print_code(FILE *to, const char *text)
+{
+	const char *tab;
+	int column = 0;
+
+	for (; (tab = strchr(text, '\t')) != NULL; text = tab + 1) {
+		int len = (int)(tab - text);
+		char part[CODE_LINE];
+
+		snprintf(part, sizeof(part), "%.*s", len, text);
+		print_escaped(to, part);
+		column = (column + len) % TAB;
+		fprintf(to, "%*s", TAB - column, "");
+		column = 0;
+	}
+	print_escaped(to, text);
+}
+
+/* The lines around the frame's, which has a mark. */
+static void print_source(FILE *to, const json_t *frame,
+			 const struct print_style *style)
+{
+	const json_t *source = json_object_get(frame, "source");
+	json_int_t number = number_of(source, "first");
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(json_object_get(source, "lines"), i, line) {
+		bool is_it = number == number_of(frame, "line");
+
+		fprintf(to, "%s%4s%6lld", paint(style, is_it ? BOLD : DIM),
+			is_it ? ">" : "", (long long)number++);
+		if (json_string_length(line) > 0) {
+			fputs("  ", to);
+			print_code(to, json_string_value(line));
+		}
+		fprintf(to, "%s\n", paint(style, PLAIN));
+	}
+	if (is_true(source, "newer"))
+		fputs("      that file is newer than the program\n", to);
+}
+
 /* How many of FRAMES a stack holds. */
 static json_int_t count_physical(const json_t *frames)
 {
@@ -236,8 +281,10 @@ static void print_thread(FILE *to, const json_t *thread,
 		fputc(')', to);
 	}
 	fputs(is_true(thread, "crashed") ? ", crashed\n" : "\n", to);
-	json_array_foreach(frames, i, frame)
+	json_array_foreach(frames, i, frame) {
 		print_frame(to, frame, style);
+		print_source(to, frame, style);
+	}
 	if (json_array_size(frames) == 0)
 		fputs("  no frames\n", to);
 	if (number_of(thread, "depth") > count_physical(frames))

@@ -1,5 +1,5 @@
 /* Opening a file that others may have put where it is. Runs in the process that
- * can be lost. */
+ * can be lost, and in the command line. */
 #include "regular.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Opening a file that others may have put where it is. Process: the child that
- * can be lost. */
+ * can be lost, and the command line. */
 #ifndef EPITAPH_SYMBOLIZER_REGULAR_H
 #define EPITAPH_SYMBOLIZER_REGULAR_H
 

@@ -155,10 +155,18 @@ static const struct verb verbs[] = {
 	},
 	{
 		"symbolize", cli_symbolize,
-		"[--json] [-S DIR]... [--all-threads] FILE...",
+		"[--json] [-S DIR]... [--all-threads] [--source[=N]] FILE...",
 		"name the frames of reports, with no collector in sight",
 		"      --all-threads    not the crashing one alone\n"
 		"      --json           one JSON document per file\n"
+		"      --source[=N]     N lines (5) of source around each "
+		"frame's, in the\n"
+		"                       JSON too; else the text has 2 around "
+		"the first of\n"
+		"                       the program's own, if they are there\n"
+		"      --source-path P  where sources are: DIR, or FROM=TO; "
+		"repeatable\n"
+		"      --no-source      no source\n"
 		"\n"
 		"FILE is a minidump, ours, Breakpad's or Crashpad's, gzipped "
 		"or not,\nor an ELF core; - is a minidump on stdin.\n"

@@ -1,20 +1,60 @@
 /* epitaph symbolize: reports in, names out. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../lib/proc/core.h"
 #include "../print.h"
+#include "../source.h"
 #include "../symbolize.h"
 #include "cli.h"
 #include "input.h"
 
 static const char verb[] = "symbolize";
 
+enum {
+	AROUND = 5,       /* lines, where sources are asked for: gdb's ten */
+	AROUND_FIRST = 2, /* where they are not */
+};
+
 struct arguments {
 	struct cli_options options;
 	bool all_threads;
+	bool shows_source;
+	struct source_options source;
 };
+
+/* --source, or --source=TEXT. */
+static bool parse_source(const char *text, struct arguments *out)
+{
+	char *end;
+	unsigned long n = text ? strtoul(text, &end, 10) : AROUND;
+
+	if (text && (end == text || *end || *text == '-'))
+		return false;
+	out->source.around = (unsigned)n;
+	out->source.all_frames = out->shows_source = true;
+	out->source.public_only = false;
+	return n <= SOURCE_MAX_AROUND;
+}
+
+static bool add_source_path(const char *path, struct source_options *out)
+{
+	if (out->npaths == SOURCE_MAX_PATHS)
+		return false;
+	out->paths[out->npaths++] = path;
+	return true;
+}
+
+/* What is not asked for is shown to people alone, and nothing that not all of
+ * them could read: whose program crashed chose the file. */
+static void default_source(struct arguments *out)
+{
+	out->shows_source = true;
+	out->source.around = AROUND_FIRST;
+	out->source.public_only = true;
+}
 
 /* -1, or the exit status. */
 static int parse(int argc, char **argv, struct arguments *out)
@@ -24,16 +64,31 @@ static int parse(int argc, char **argv, struct arguments *out)
 		{ "args", no_argument, NULL, 'A' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "no-source", no_argument, NULL, 'n' },
+		{ "source", optional_argument, NULL, 's' },
+		{ "source-path", required_argument, NULL, 'p' },
 		{ "symbols", required_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
+	default_source(out);
 	while ((option = getopt_long(argc, argv, "S:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'a': out->all_threads = true; break;
 		case 'j': out->options.json = true; break;
 		case 'h': return cli_help(verb);
+		case 'n': out->shows_source = false; break;
+		case 's':
+			if (!parse_source(optarg, out))
+				return cli_usage(verb, "--source=%s: not a "
+						 "number of lines", optarg);
+			break;
+		case 'p':
+			if (!add_source_path(optarg, &out->source))
+				return cli_usage(verb, "--source-path: too "
+						 "many");
+			break;
 		case 'A':
 			return cli_usage(verb, "--args: this version cannot "
 					 "evaluate arguments yet");
@@ -46,6 +101,9 @@ static int parse(int argc, char **argv, struct arguments *out)
 	}
 	if (optind == argc)
 		return cli_usage(verb, "no file is named");
+	out->source.all_threads = out->all_threads || out->options.json;
+	if (out->options.json && !out->source.all_frames)
+		out->shows_source = false;
 	return -1;
 }
 
@@ -73,6 +131,8 @@ static bool print_one(const struct report *report,
 	json_t *json = print_report_json(report, symbolized);
 	bool ok = json != NULL;
 
+	if (ok && arguments->shows_source)
+		source_add(json, &arguments->source);
 	if (ok && arguments->options.json) {
 		ok = json_dumpf(json, stdout, JSON_COMPACT) == 0;
 		putchar('\n');
