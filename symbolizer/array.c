@@ -151,10 +151,13 @@ bool array_sort(void *items, size_t n, size_t size,
 		int (*compare)(const void *left, const void *right))
 {
 	struct sorting sorting = { .size = size, .compare = compare };
-	const char *at = items, *end = at + n * size;
+	const char *at = items, *end;
 	char *sorted;
 
-	if (n < 2 || run_end(&sorting, at, end) == end)
+	if (n < 2)
+		return true; /* ITEMS may be NULL */
+	end = at + n * size;
+	if (run_end(&sorting, at, end) == end)
 		return true;
 	sorted = malloc(n * size);
 	if (!sorted || !find_runs(&sorting, at, end)) {

@@ -110,13 +110,27 @@ static bool find_files(char **list, struct files *out)
 	return true;
 }
 
+/* How far we are in the list of files. */
+struct position {
+	size_t file, nfiles;
+};
+
 /* Adding and indexing */
 
 struct order {
 	const struct arguments *arguments;
 	const char *path;
 	bool copies;
+	struct position at;
 };
+
+/* A child's idle function. */
+static void tell_progress(void *context)
+{
+	const struct order *order = context;
+
+	cli_progress("indexing", order->at.file, order->at.nfiles);
+}
 
 /* What the child says, as its first byte; a sentence follows the last. */
 enum answer { ANSWER_DONE = 'd', ANSWER_NO_LINES = 'n', ANSWER_FAILED = 'f' };
@@ -195,7 +209,9 @@ static void index_file(void *context, int fd)
 /* False where it could not be read, with ERR. */
 static bool do_file(struct order *order, enum answer *out, struct error *err)
 {
-	struct child child = { .idle = NULL };
+	struct child child = {
+		.idle = tell_progress, .idle_context = order,
+	};
 	char byte = 0, text[sizeof(err->text)] = "";
 	size_t len = 0;
 
@@ -228,8 +244,9 @@ static int add_or_index(const struct arguments *arguments, bool copies)
 		enum answer what = ANSWER_FAILED;
 		struct error err;
 
-		cli_progress("indexing", i, files.len);
+		order.at = (struct position){ i, files.len };
 		order.path = files.paths[i];
+		tell_progress(&order);
 		/* A directory may hold anything; a file was meant. */
 		if (!do_file(&order, &what, &err) && files.named[i])
 			status = cli_fail(verb, order.path, &err);
@@ -366,12 +383,23 @@ static void count_thread(struct lacks *lacks, const struct report *report,
 	}
 }
 
+static void show_looking(void *context, size_t done, size_t total)
+{
+	const struct position *at = context;
+	size_t part = total ? done * 100 / total : 0;
+
+	cli_progress("looking", at->file * 100 + part, at->nfiles * 100);
+}
+
 static bool count_report(struct lacks *lacks, const char *path,
-			 const struct arguments *arguments, struct error *err)
+			 const struct arguments *arguments,
+			 struct position *at, struct error *err)
 {
 	const struct symbolize_options options = {
 		.dirs = arguments->options.dirs,
 		.ndirs = arguments->options.ndirs,
+		.progress = show_looking,
+		.context = at,
 	};
 	struct symbolized symbolized;
 	struct report report;
@@ -433,11 +461,12 @@ static int missing(const struct arguments *arguments)
 	}
 	setenv("EPITAPH_SYMBOLS", arguments->store, 1);
 	for (size_t i = 0; i < files.len; i++) {
+		struct position at = { i, files.len };
 		struct error err;
 
-		cli_progress("looking", i, files.len);
-		if (!count_report(&lacks, files.paths[i], arguments, &err) &&
-		    files.named[i])
+		show_looking(&at, 0, 0);
+		if (!count_report(&lacks, files.paths[i], arguments, &at,
+				  &err) && files.named[i])
 			status = cli_fail(verb, files.paths[i], &err);
 	}
 	cli_progress_end();

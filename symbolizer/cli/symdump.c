@@ -30,6 +30,7 @@ struct order {
 	const struct symdump_options *options;
 	const char *what; /* a file or a build-id */
 	int to;
+	size_t done, total; /* of the files before it, and of all */
 };
 
 /* What the child says of it, in the end. */
@@ -134,15 +135,25 @@ static void be_the_child(void *context, int fd)
 
 /* The parent */
 
-/* The text goes to TO. False where it is not whole, with ERR. */
-static bool run_child(const struct symdump_options *options, const char *what,
-		      int to, struct answer *answer, struct error *err)
+/* A child's idle function. */
+static void tell_progress(void *context)
 {
-	struct order order = { .options = options, .what = what, .to = to };
-	struct child child = { .idle = NULL };
+	const struct order *order = context;
+
+	cli_progress("writing", order->done, order->total);
+}
+
+/* What ORDER says. False where its text is not whole, with ERR. */
+static bool run_child(struct order *order, struct answer *answer,
+		      struct error *err)
+{
+	bool is_shown = order->to != STDOUT_FILENO || !isatty(STDOUT_FILENO);
+	struct child child = {
+		.idle = is_shown ? tell_progress : NULL, .idle_context = order,
+	};
 	bool is_read;
 
-	if (!child_start(be_the_child, &order, child_now_ms() + DEADLINE_MS,
+	if (!child_start(be_the_child, order, child_now_ms() + DEADLINE_MS,
 			 &child, err))
 		return false;
 	is_read = child_read(&child, answer, sizeof(*answer));
@@ -169,21 +180,20 @@ static void say_what_is_missing(const char *what, const struct answer *answer)
 			  answer->left.rules);
 }
 
-static bool dump_to_file(const struct symdump_options *options,
-			 const char *what, struct answer *answer,
+static bool dump_to_file(struct order *order, struct answer *answer,
 			 struct error *err)
 {
-	const char *path = options->output;
+	const char *path = order->options->output;
 	bool ok;
-	int fd;
 
+	order->to = STDOUT_FILENO;
 	if (!path || strcmp(path, "-") == 0)
-		return run_child(options, what, STDOUT_FILENO, answer, err);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, MODE);
-	if (fd < 0)
+		return run_child(order, answer, err);
+	order->to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, MODE);
+	if (order->to < 0)
 		return fail_errno(err, "%s: open", path);
-	ok = run_child(options, what, fd, answer, err);
-	close(fd);
+	ok = run_child(order, answer, err);
+	close(order->to);
 	if (!ok)
 		unlink(path);
 	return ok;
@@ -216,26 +226,25 @@ static bool put_into_tree(const char *tree, const struct answer *answer,
 	return rename(from, path) == 0 || fail_errno(err, "%s: rename", path);
 }
 
-static bool dump_to_tree(const struct symdump_options *options,
-			 const char *what, struct answer *answer,
+static bool dump_to_tree(struct order *order, struct answer *answer,
 			 struct error *err)
 {
+	const char *tree = order->options->tree;
 	char path[PATH_MAX];
 	bool ok;
-	int fd;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/.new-%d", options->tree,
+	if ((size_t)snprintf(path, sizeof(path), "%s/.new-%d", tree,
 			     (int)getpid()) >= sizeof(path))
 		return fail(err, ERR_TOO_LARGE, "--tree: too long");
-	if (!make_dir(options->tree, err))
+	if (!make_dir(tree, err))
 		return false;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		  MODE);
-	if (fd < 0)
+	order->to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+			       O_CLOEXEC, MODE);
+	if (order->to < 0)
 		return fail_errno(err, "%s: open", path);
-	ok = run_child(options, what, fd, answer, err);
-	close(fd);
-	ok = ok && put_into_tree(options->tree, answer, path, err);
+	ok = run_child(order, answer, err);
+	close(order->to);
+	ok = ok && put_into_tree(tree, answer, path, err);
 	if (!ok)
 		unlink(path);
 	return ok;
@@ -243,6 +252,7 @@ static bool dump_to_tree(const struct symdump_options *options,
 
 int symdump(const struct symdump_options *options, char **list)
 {
+	struct order order = { .options = options };
 	int status = CLI_DONE;
 
 	if (options->output && options->tree)
@@ -250,15 +260,19 @@ int symdump(const struct symdump_options *options, char **list)
 	if (list[0] && list[1] && (!options->tree || options->name))
 		return cli_usage(verb, "several files need --tree, and no "
 				 "--name");
-	for (; *list; list++) {
+	while (list[order.total])
+		order.total++;
+	for (; order.done < order.total; order.done++) {
 		struct answer answer;
 		struct error err;
 
-		if (options->tree ? dump_to_tree(options, *list, &answer, &err)
-				  : dump_to_file(options, *list, &answer, &err))
-			say_what_is_missing(*list, &answer);
+		order.what = list[order.done];
+		if (options->tree ? dump_to_tree(&order, &answer, &err)
+				  : dump_to_file(&order, &answer, &err))
+			say_what_is_missing(order.what, &answer);
 		else
-			status = cli_fail(verb, *list, &err);
+			status = cli_fail(verb, order.what, &err);
 	}
+	cli_progress_end();
 	return status;
 }
