@@ -2,6 +2,7 @@
  * child that reads the file also writes the answers; this process only waits
  * for it. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libiberty/libiberty.h>
 #include <poll.h>
@@ -40,6 +41,8 @@ struct arguments {
 	const char *file, *build_id, *section;
 	bool addresses, demangle, functions, inlines, pretty, basenames;
 	char **list; /* addresses, up to NULL */
+	int go[2]; /* a pipe, or -1: where a bar may be on the terminal, the
+	            * child answers once this process has taken it away */
 };
 
 /* What a name was demangled to. */
@@ -399,6 +402,22 @@ static void find_section(struct work *work)
 	complain(arguments->file, &err);
 }
 
+/* Make the index, which may take its time, and then wait until nothing is on
+ * the terminal. */
+static void get_ready(struct work *work, int fd)
+{
+	const struct arguments *arguments = work->arguments;
+	char byte = 0;
+
+	if (arguments->go[0] < 0)
+		return;
+	lookup_prepare(work->lookup);
+	child_write(fd, &byte, 1);
+	close(arguments->go[1]);
+	if (read(arguments->go[0], &byte, 1) < 0)
+		_exit(1);
+}
+
 static void be_the_child(void *context, int fd)
 {
 	static struct work work;
@@ -407,7 +426,6 @@ static void be_the_child(void *context, int fd)
 					   arguments->options.ndirs, NULL);
 	struct error err;
 
-	(void)fd;
 	if (!finder)
 		_exit(1);
 	work.arguments = arguments;
@@ -421,6 +439,7 @@ static void be_the_child(void *context, int fd)
 		complain(arguments->file, &err);
 	if (arguments->section)
 		find_section(&work);
+	get_ready(&work, fd);
 	for (char **at = arguments->list; *at; at++)
 		ask(&work, *at);
 	if (!arguments->list[0])
@@ -428,22 +447,44 @@ static void be_the_child(void *context, int fd)
 	answer_rest(&work);
 }
 
+/* A child's idle function. */
+static void tell_progress(void *context)
+{
+	(void)context;
+	cli_progress("reading", 0, 1);
+}
+
+/* Until the child has said all that it has to. */
+static void wait_for(struct child *child, const struct arguments *arguments)
+{
+	char byte;
+
+	if (!child_read(child, &byte, 1))
+		return;
+	child->idle = NULL;
+	cli_progress_end();
+	if (write(arguments->go[1], &byte, 1) == 1)
+		child_read(child, &byte, 1);
+}
+
 int cli_addr2line(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
-	struct child child = { .idle = NULL };
+	struct arguments arguments = { .go = { -1, -1 } };
+	struct child child = { .idle = tell_progress };
 	char why[sizeof(((struct error *)0)->text)];
 	struct error err;
 	int status;
-	char end;
 
 	expandargv(&argc, &argv);
 	status = parse(argc, argv, &arguments);
 	if (status >= 0)
 		return status;
+	if (isatty(STDERR_FILENO) && pipe2(arguments.go, O_CLOEXEC) != 0)
+		arguments.go[0] = -1;
 	if (!child_start(be_the_child, &arguments, NO_DEADLINE, &child, &err))
 		return cli_fail(verb, NULL, &err);
-	child_read(&child, &end, sizeof(end));
+	wait_for(&child, &arguments);
+	cli_progress_end();
 	if (child_reap(&child, why, sizeof(why)))
 		return CLI_DONE;
 	if (strcmp(why, "exited with status 2") != 0)
