@@ -11,15 +11,18 @@ static int order(uint32_t a, uint32_t b)
 	return a < b ? -1 : a > b;
 }
 
-/* Of records that begin with what they are looked up by: an address, or a
- * number. */
+/* Records begin with what they are looked up by: an address, or a number. */
+static uint32_t key(const void *record)
+{
+	uint32_t value;
+
+	memcpy(&value, record, sizeof(value));
+	return value;
+}
+
 static int compare_keys(const void *left, const void *right)
 {
-	uint32_t a, b;
-
-	memcpy(&a, left, sizeof(a));
-	memcpy(&b, right, sizeof(b));
-	return order(a, b);
+	return order(key(left), key(right));
 }
 
 static int compare_inlines(const void *left, const void *right)
@@ -49,28 +52,18 @@ static bool sort_functions(struct sym *sym)
 	return true;
 }
 
-static bool sort_publics(struct sym_public *all, size_t *n)
+/* *N records of SIZE bytes; the first of each key stays. */
+static bool sort_firsts(void *records, size_t *n, size_t size)
 {
+	char *all = records;
 	size_t kept = 0;
 
-	if (!array_sort(all, *n, sizeof(*all), compare_keys))
+	if (!array_sort(all, *n, size, compare_keys))
 		return false;
 	for (size_t i = 0; i < *n; i++)
-		if (kept == 0 || all[kept - 1].address != all[i].address)
-			all[kept++] = all[i];
-	*n = kept;
-	return true;
-}
-
-static bool sort_entries(struct sym_entry *all, size_t *n)
-{
-	size_t kept = 0;
-
-	if (!array_sort(all, *n, sizeof(*all), compare_keys))
-		return false;
-	for (size_t i = 0; i < *n; i++)
-		if (kept == 0 || all[kept - 1].number != all[i].number)
-			all[kept++] = all[i];
+		if (kept == 0 ||
+		    key(all + (kept - 1) * size) != key(all + i * size))
+			memmove(all + kept++ * size, all + i * size, size);
 	*n = kept;
 	return true;
 }
@@ -89,9 +82,9 @@ static bool sort_within(struct sym *sym, const struct sym_function *function)
 
 bool symorder_sort(struct sym *sym)
 {
-	if (!sort_entries(sym->files, &sym->nfiles) ||
-	    !sort_entries(sym->origins, &sym->norigins) ||
-	    !sort_publics(sym->publics, &sym->npublics) ||
+	if (!sort_firsts(sym->files, &sym->nfiles, sizeof(*sym->files)) ||
+	    !sort_firsts(sym->origins, &sym->norigins, sizeof(*sym->origins)) ||
+	    !sort_firsts(sym->publics, &sym->npublics, sizeof(*sym->publics)) ||
 	    !sort_functions(sym))
 		return false;
 	for (size_t i = 0; i < sym->nfunctions; i++)

@@ -19,7 +19,7 @@
 #include "index/strings.h"
 #include "symbolize.h"
 
-enum { CACHED = 1 << 14 };
+enum { CACHED = 1 << 12 };
 
 /* Texts by number, in the order in which they were come upon. */
 struct numbering {
@@ -158,7 +158,7 @@ static uint32_t find_number(struct work *work, struct numbering *numbers,
 static uint32_t number_of(struct work *work, struct numbering *numbers,
 			  const char *text, bool is_linkage)
 {
-	size_t slot = ((uintptr_t)text ^ (uintptr_t)text >> 14) % CACHED;
+	size_t slot = ((uintptr_t)text ^ (uintptr_t)text >> 12) % CACHED;
 
 	if (numbers->cache[slot].text != text || !text) {
 		numbers->cache[slot].number =

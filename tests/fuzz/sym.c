@@ -2,6 +2,7 @@
  * gzip'ed, of which an index is made, in which a few addresses are looked up,
  * which is written down again, and whose rules are walked by. */
 #include "../../lib/unwind/entry.h"
+#include "../../lib/unwind/memory.h"
 #include "../../lib/unwind/unwind.h"
 #include "../../symbolizer/index/from_sym.h"
 #include "../../symbolizer/index/index.h"
@@ -13,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYM_BASE = 0x400000, SYM_END = 0x800000, MAX_LEVELS = 8 };
+enum {
+	SYM_BASE = 0x400000, SYM_END = 0x800000,
+	MAX_LEVELS = 8,
+	PAGE_WORDS = MEMORY_PAGE / sizeof(uint64_t),
+};
 
 static const uint32_t sym_places[] = { 0, 0x10, 0x1004, 0x15b72, 0x161b6 };
 
@@ -26,15 +31,16 @@ static void check_string(const char *text)
 		abort();
 }
 
-static void make_sym_frames(struct sym_file *file, struct writer *out)
+/* What FILE's rules become, in sym_frames. */
+static void make_sym_frames(struct sym_file *file)
 {
 	struct sym sym;
 
-	writer_init(out, (size_t)64 << 20);
+	writer_init(&sym_frames, (size_t)64 << 20);
 	if (!sym_file_parse(file, SYM_RULES, &sym, NULL))
 		abort();
-	symframes_make(&sym, out, &sym.trouble);
-	if (out->bad)
+	symframes_make(&sym, &sym_frames, &sym.trouble);
+	if (sym_frames.bad)
 		abort();
 	sym_free(&sym);
 }
@@ -42,16 +48,15 @@ static void make_sym_frames(struct sym_file *file, struct writer *out)
 /* The index of FILE, in *OUT; false where it cannot be read. */
 static bool make_sym_index(struct sym_file *file, struct writer *out)
 {
-	struct writer frames;
 	const struct build_module module = {
-		.source = "", .made_of = INDEX_OF_SYM, .frames = &frames,
+		.source = "", .made_of = INDEX_OF_SYM, .frames = &sym_frames,
 	};
 	struct build *build;
 	struct sym sym;
 
 	if (!sym_file_parse(file, SYM_NAMES, &sym, NULL))
 		return false;
-	make_sym_frames(file, &frames);
+	make_sym_frames(file);
 	build = build_new();
 	writer_init(out, (size_t)1 << 30);
 	from_sym(&sym, 0, build);
@@ -59,7 +64,7 @@ static bool make_sym_index(struct sym_file *file, struct writer *out)
 		abort();
 	build_free(build);
 	sym_free(&sym);
-	writer_fini(&frames);
+	writer_fini(&sym_frames);
 	return true;
 }
 
@@ -103,22 +108,6 @@ static void write_again(struct index *index)
 	free(text);
 }
 
-static void look_up(struct sym_file *file)
-{
-	struct index *index;
-	struct writer bytes;
-
-	if (!make_sym_index(file, &bytes))
-		return;
-	index = index_memory(bytes.bytes, bytes.len, NULL);
-	if (!index)
-		abort();
-	look_up_in(index);
-	write_again(index);
-	index_close(index);
-	writer_fini(&bytes);
-}
-
 /* Whatever the rules were, what is made of them is well formed. */
 static void check_frames(void)
 {
@@ -153,20 +142,21 @@ static const void *get_sym_frames(void *opaque, size_t *len_out)
 	return sym_frames.bytes;
 }
 
-/* Every word holds an address of code. */
+/* Every word holds an address of code, and every page the same. */
 static size_t read_anything(void *context, uint64_t address, void *to,
 			    size_t len)
 {
-	uint8_t *bytes = to;
+	static uint64_t words[2 * PAGE_WORDS];
 
 	(void)context;
-	for (size_t i = 0; i < len; i++) {
-		uint64_t at = address + i;
-		uint64_t word = SYM_BASE + at % (SYM_END - SYM_BASE) / 8;
-
-		bytes[i] = (uint8_t)(word >> 8 * (at % 8));
-	}
-	return address >> 47 ? 0 : len;
+	if (address >> 47)
+		return 0;
+	for (size_t i = 0; words[0] == 0 && i < 2 * PAGE_WORDS; i++)
+		words[2 * PAGE_WORDS - 1 - i] =
+			SYM_BASE + 997 * (i % PAGE_WORDS);
+	len = len < MEMORY_PAGE ? len : MEMORY_PAGE;
+	memcpy(to, (const char *)words + address % MEMORY_PAGE, len);
+	return len;
 }
 
 static void walk_by_it(uint64_t pc)
@@ -191,25 +181,35 @@ static void walk_by_it(uint64_t pc)
 	unwind_free(unwind);
 }
 
+static void use_sym_index(struct index *index)
+{
+	if (!index)
+		abort();
+	look_up_in(index);
+	write_again(index);
+	index_close(index);
+}
+
+static void use_sym_frames(void)
+{
+	check_frames();
+	walk_by_it(SYM_BASE + 0x10);
+	walk_by_it(SYM_BASE + 0x1004);
+	writer_fini(&sym_frames);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sym_file file = { .bytes = data, .len = size };
+	struct writer bytes;
 	struct sym_id id;
-	struct sym sym;
 
 	sym_read_id((const char *)data, size < SYM_HEAD ? size : SYM_HEAD, &id);
-	look_up(&file);
-	if (sym_file_parse(&file, SYM_RULES, &sym, NULL)) {
-		writer_init(&sym_frames, (size_t)64 << 20);
-		symframes_make(&sym, &sym_frames, &sym.trouble);
-		if (sym_frames.bad)
-			abort();
-		check_frames();
-		if (sym.nrules > 0)
-			walk_by_it(SYM_BASE + sym.rules[0].address);
-		walk_by_it(SYM_BASE + 0x1004);
-		writer_fini(&sym_frames);
-		sym_free(&sym);
+	if (make_sym_index(&file, &bytes)) {
+		use_sym_index(index_memory(bytes.bytes, bytes.len, NULL));
+		writer_fini(&bytes);
+		make_sym_frames(&file);
+		use_sym_frames();
 	}
 	sym_file_close(&(struct sym_file){ .unpacked = file.unpacked });
 	return 0;
