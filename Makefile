@@ -147,10 +147,12 @@ COLLECTOR_SRCS = \
 	collector/ingest_get.c \
 	collector/ingest_hits.c \
 	collector/ingest_report.c \
+	collector/ingest_symbols.c \
 	collector/log.c \
 	collector/main.c \
 	collector/page.c \
 	collector/prepare.c \
+	collector/program.c \
 	collector/role.c \
 	collector/sqlite.c \
 	collector/sqlite_edge.c \
@@ -158,12 +160,14 @@ COLLECTOR_SRCS = \
 	collector/sqlite_read.c \
 	collector/sqlite_report.c \
 	collector/sqlite_sql.c \
+	collector/sqlite_symbols.c \
 	collector/stats.c \
 	collector/store_role.c \
 	collector/supervisor.c \
 	collector/symbolize.c \
 	collector/text.c \
 	collector/token.c \
+	collector/tool.c \
 	collector/web.c \
 	collector/wire.c
 
@@ -196,6 +200,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/index/pack.c \
 	symbolizer/index/strings.c \
 	symbolizer/index/tails.c \
+	symbolizer/intake.c \
 	symbolizer/loaded.c \
 	symbolizer/lookup.c \
 	symbolizer/print_json.c \
@@ -237,8 +242,10 @@ CLI_SRCS = \
 	symbolizer/cli/show.c \
 	symbolizer/cli/stack.c \
 	symbolizer/cli/symbolize.c \
-	symbolizer/cli/symdump.c \
-	symbolizer/cli/symbols.c
+	symbolizer/cli/symbols.c \
+	symbolizer/cli/symbols_remote.c \
+	symbolizer/cli/symbols_take.c \
+	symbolizer/cli/symdump.c
 
 # What the collector's tests of its own parsers link besides the libraries.
 HITSCAN_SRCS = \

@@ -399,3 +399,44 @@ void api_dump(const struct query *query, struct answer *answer)
 	/* The id is a UUID that was found, so it is safe in a header. */
 	snprintf(answer->name, sizeof(answer->name), "%.36s.dmp", query->id);
 }
+
+void api_core(const struct query *query, struct answer *answer)
+{
+	struct found_report found;
+	struct error err;
+
+	if (!find_report(query, &found, &err)) {
+		web_failed(answer, &err);
+		return;
+	}
+	text_copy(answer->file, sizeof(answer->file), found.file);
+	answer->as_core = true;
+}
+
+static void put_missing(void *context, const struct missing_row *row)
+{
+	struct writer *out = context;
+	char hex[2 * MAX_BUILD_ID + 1];
+
+	build_id_format(&row->id, hex);
+	text_format(out, "%s{\"build_id\":\"%s\",\"path\":",
+		    out->bytes[out->len - 1] == '[' ? "" : ",", hex);
+	text_string(out, row->path);
+	text_format(out, ",\"frames\":%" PRIu64 ",\"crashes\":%" PRIu64
+		    ",\"groups\":%" PRIu64 "}", row->frames, row->crashes,
+		    row->groups);
+}
+
+void api_missing(const struct query *query, struct answer *answer)
+{
+	struct writer *out = &answer->body;
+	struct error err;
+	bool ok;
+
+	text_put(out, "{\"missing\":[");
+	ok = query->reader->ops->missing(query->reader, query->limit,
+					 put_missing, out, &err);
+	text_put(out, "]}\n");
+	if (!ok)
+		web_failed(answer, &err);
+}

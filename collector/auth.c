@@ -114,6 +114,8 @@ static enum token_role needed(enum endpoint endpoint)
 		return TOKEN_INGEST;
 	case ENDPOINT_ADMIN:
 		return TOKEN_ADMIN;
+	case ENDPOINT_SYMBOLS:
+		return TOKEN_SYMBOLS;
 	default:
 		return TOKEN_READ;
 	}

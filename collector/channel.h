@@ -29,6 +29,10 @@ enum message_type {
 	MSG_ADMIN_DONE,  /* store to ingest: struct admin_done (wire.h) */
 	MSG_CHECK,       /* ingest to check: struct check_job (wire.h) */
 	MSG_CHECKED,     /* check to ingest (wire.h) */
+	MSG_TOOL,        /* ingest to check: struct tool_job (wire.h) */
+	MSG_TOOL_DONE,   /* check to ingest: struct tool_done (wire.h) */
+	MSG_ARRIVED,     /* ingest to store: struct build_id, of symbols */
+	MSG_ARRIVED_DONE, /* store to ingest: uint8_t, 0 for "not now" */
 	MSG_GET,         /* ingest to web (wire.h) */
 	MSG_PAGE,        /* web to ingest (wire.h) */
 	MSG_JOB_WANT,    /* symbolize to store: one more job, please */

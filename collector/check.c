@@ -1,6 +1,7 @@
-/* The check role: starts one disposable child for each body and passes on what
- * it says. It opens no body itself, and what a child says is as hostile as the
- * body was; here it is only measured, ingest takes it apart. */
+/* The check role: starts one disposable child for each body, and for each job
+ * of `epitaph` (tool.h), and passes on what it says. It opens no body itself,
+ * and what a child says is as hostile as the body was; here it is only
+ * measured, ingest takes it apart. */
 #include "check.h"
 
 #include <errno.h>
@@ -20,21 +21,27 @@
 #include "child.h"
 #include "log.h"
 #include "role.h"
+#include "text.h"
+#include "tool.h"
 
 enum {
 	MAX_PEERS = CONFIG_WORKERS + 4,
 	MAX_JOBS = 2,     /* at once: this, times the limit below, is what
 	                   * bodies can cost in memory */
-	MAX_QUEUE = 64,   /* bodies that wait; more are told "not now" */
+	MAX_TOOLS = 2,    /* the same for tools: bodies do not wait for them */
+	MAX_QUEUE = 64,   /* of each that wait; more are told "not now" */
 	DEADLINE_MS = 20000,
 	CPU_S = 20,
 	PEER_OUT = 64 << 20,
+	SLOTS = MAX_JOBS + MAX_TOOLS,
 };
 
 struct waiting {
 	struct channel *peer; /* NULL: its sender is gone */
 	uint64_t tag;
+	bool is_tool;
 	struct check_job job;
+	struct tool_job tool;
 };
 
 struct running {
@@ -46,9 +53,9 @@ struct check_role {
 	struct role *role;
 	int listener;
 	struct channel peers[MAX_PEERS];
-	struct waiting queue[MAX_QUEUE];
+	struct waiting queue[2 * MAX_QUEUE];
 	size_t nqueue;
-	struct running jobs[MAX_JOBS];
+	struct running jobs[SLOTS]; /* the last are for tools */
 };
 
 /* What the decoder, zlib, malloc and stdio need, and nothing that reaches
@@ -116,11 +123,25 @@ static void answer(const struct waiting *waiting, const struct writer *body)
 			     body->bytes, body->len);
 }
 
+static void answer_tool(const struct waiting *waiting,
+			const struct tool_done *done)
+{
+	if (waiting->peer != NULL)
+		channel_send(waiting->peer, MSG_TOOL_DONE, waiting->tag, done,
+			     sizeof(*done));
+}
+
 static void refuse(const struct waiting *waiting, unsigned status,
 		   const char *why)
 {
+	struct tool_done done = { .status = status };
 	struct writer body;
 
+	if (waiting->is_tool) {
+		text_copy(done.why, sizeof(done.why), why);
+		answer_tool(waiting, &done);
+		return;
+	}
 	writer_init(&body, 4096);
 	wire_put_refusal(&body, status, why);
 	answer(waiting, &body);
@@ -149,10 +170,26 @@ static void note_death(struct check_role *c, const struct running *running)
 	       400 : 503, why);
 }
 
+static void finish_tool(struct running *running)
+{
+	struct tool_done done;
+
+	tool_judge(&running->child, &running->waiting.tool, &done);
+	if (done.status >= 400)
+		log_event(LOG_WARN, "refused", "%s: %s",
+			  running->waiting.tool.file, done.why);
+	answer_tool(&running->waiting, &done);
+	child_fini(&running->child);
+}
+
 static void finish(struct check_role *c, struct running *running)
 {
 	const struct child *child = &running->child;
 
+	if (running->waiting.is_tool) {
+		finish_tool(running);
+		return;
+	}
 	if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0 &&
 	    !child->flooded && child->output.len > 0)
 		answer(&running->waiting, &child->output);
@@ -161,22 +198,46 @@ static void finish(struct check_role *c, struct running *running)
 	child_fini(&running->child);
 }
 
+/* The first of the queue that is of that kind, taken out of it. */
+static bool next_waiting(struct check_role *c, bool is_tool,
+			 struct waiting *out)
+{
+	size_t i = 0;
+
+	while (i < c->nqueue && c->queue[i].is_tool != is_tool)
+		i++;
+	if (i == c->nqueue)
+		return false;
+	*out = c->queue[i];
+	c->nqueue--;
+	memmove(c->queue + i, c->queue + i + 1,
+		(c->nqueue - i) * sizeof(c->queue[0]));
+	return true;
+}
+
+static bool start_child(struct check_role *c, struct running *running,
+			struct error *err)
+{
+	struct waiting *waiting = &running->waiting;
+
+	if (waiting->is_tool)
+		return tool_start(&running->child, &c->role->settings,
+				  &waiting->tool, err);
+	return child_start(&running->child, be_the_child, &waiting->job,
+			   WIRE_MAX_CHECKED, DEADLINE_MS, err);
+}
+
 static void start_jobs(struct check_role *c)
 {
-	for (size_t i = 0; i < MAX_JOBS && c->nqueue > 0; i++) {
+	for (size_t i = 0; i < SLOTS && c->nqueue > 0; i++) {
 		struct running *running = &c->jobs[i];
 		struct error err;
 
-		if (running->child.pid != 0)
+		if (running->child.pid != 0 ||
+		    !next_waiting(c, i >= MAX_JOBS, &running->waiting))
 			continue;
-		running->waiting = c->queue[0];
-		c->nqueue--;
-		memmove(c->queue, c->queue + 1,
-			c->nqueue * sizeof(c->queue[0]));
 		if (running->waiting.peer != NULL &&
-		    !child_start(&running->child, be_the_child,
-				 &running->waiting.job, WIRE_MAX_CHECKED,
-				 DEADLINE_MS, &err)) {
+		    !start_child(c, running, &err)) {
 			log_event(LOG_ERROR, "child did not start", "%s",
 				  err.text);
 			refuse(&running->waiting, 503, "not now");
@@ -188,11 +249,20 @@ static void take_message(struct check_role *c, struct channel *peer,
 			 const struct message *message)
 {
 	struct waiting waiting = { .peer = peer, .tag = message->tag };
+	size_t same = 0;
 
-	memcpy(&waiting.job, message->body, sizeof(waiting.job));
+	waiting.is_tool = message->type == MSG_TOOL;
+	if (waiting.is_tool)
+		memcpy(&waiting.tool, message->body, sizeof(waiting.tool));
+	else
+		memcpy(&waiting.job, message->body, sizeof(waiting.job));
 	waiting.job.file[sizeof(waiting.job.file) - 1] = '\0';
-	if (c->nqueue == MAX_QUEUE)
-		refuse(&waiting, 503, "too many bodies at once");
+	waiting.tool.file[sizeof(waiting.tool.file) - 1] = '\0';
+	waiting.tool.to[sizeof(waiting.tool.to) - 1] = '\0';
+	for (size_t i = 0; i < c->nqueue; i++)
+		same += c->queue[i].is_tool == waiting.is_tool;
+	if (same == MAX_QUEUE)
+		refuse(&waiting, 503, "too many of them at once");
 	else
 		c->queue[c->nqueue++] = waiting;
 }
@@ -204,7 +274,7 @@ static void forget_peer(struct check_role *c, struct channel *peer)
 		if (c->queue[i].peer == peer)
 			c->queue[i].peer = NULL;
 	}
-	for (size_t i = 0; i < MAX_JOBS; i++) {
+	for (size_t i = 0; i < SLOTS; i++) {
 		if (c->jobs[i].waiting.peer == peer)
 			c->jobs[i].waiting.peer = NULL;
 	}
@@ -237,17 +307,17 @@ static void accept_peers(struct check_role *c)
 			continue;
 		}
 		channel_fini(&c->peers[i]);
-		channel_init(&c->peers[i], fd, MESSAGE_BIT(MSG_CHECK),
-			     PEER_OUT);
+		channel_init(&c->peers[i], fd, MESSAGE_BIT(MSG_CHECK) |
+			     MESSAGE_BIT(MSG_TOOL), PEER_OUT);
 	}
 }
 
 static void poll_all(struct check_role *c)
 {
-	enum { PEERS = MAX_JOBS * CHILD_FDS, LAST = PEERS + MAX_PEERS };
+	enum { PEERS = SLOTS * CHILD_FDS, LAST = PEERS + MAX_PEERS };
 	struct pollfd fds[LAST + 2];
 
-	for (size_t i = 0; i < MAX_JOBS; i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		child_poll(&c->jobs[i].child, fds + i * CHILD_FDS);
 	for (size_t i = 0; i < MAX_PEERS; i++) {
 		if (c->peers[i].fd >= 0 && !channel_flush(&c->peers[i]))
@@ -259,7 +329,7 @@ static void poll_all(struct check_role *c)
 	fds[LAST + 1] = (struct pollfd){ c->role->control.fd, POLLIN, 0 };
 	if (poll(fds, LAST + 2, ROLE_TICK_MS) < 0)
 		return;
-	for (size_t i = 0; i < MAX_JOBS; i++) {
+	for (size_t i = 0; i < SLOTS; i++) {
 		if (c->jobs[i].child.pid != 0 &&
 		    child_step(&c->jobs[i].child))
 			finish(c, &c->jobs[i]);
@@ -280,7 +350,7 @@ int check_role(struct role *role)
 	c.role = role;
 	for (size_t i = 0; i < MAX_PEERS; i++)
 		channel_init(&c.peers[i], -1, 0, PEER_OUT);
-	for (size_t i = 0; i < MAX_JOBS; i++) {
+	for (size_t i = 0; i < SLOTS; i++) {
 		struct child *child = &c.jobs[i].child;
 
 		child->pidfd = child->out = child->errors = -1;
@@ -297,7 +367,7 @@ int check_role(struct role *role)
 		start_jobs(&c);
 		role_tick(role);
 	}
-	for (size_t i = 0; i < MAX_JOBS; i++)
+	for (size_t i = 0; i < SLOTS; i++)
 		child_fini(&c.jobs[i].child);
 	return EXIT_SUCCESS;
 }

@@ -15,6 +15,9 @@
 #include "../lib/report/report.h"
 #include "text.h"
 
+/* A browser's debug file is three. */
+#define MAX_SYMBOLS_BYTES ((uint64_t)4 << 30)
+
 static const char help[] =
 "usage: epitaphd [--config FILE] [--data DIR] [--listen ADDR:PORT]\n"
 "                [--unix PATH] [--store sqlite] [--check]\n"
@@ -33,6 +36,7 @@ static const char help[] =
 "  --symbols DIR          its symbol store (symbols, in --data's DIR)\n"
 "  --max-sent SIZE        a report as sent (32M)\n"
 "  --max-unpacked SIZE    a report unpacked (128M)\n"
+"  --max-symbols SIZE     a file of symbols, as sent and unpacked (4G)\n"
 "  --bodies N             reports wanted of the same crash (5)\n"
 "  --retention-days N     how old a report may be (90)\n"
 "  --workers N            processes that take requests (2)\n"
@@ -54,6 +58,7 @@ static const struct option options[] = {
 	{ "symbols", required_argument, NULL, 'k' },
 	{ "max-sent", required_argument, NULL, 'k' },
 	{ "max-unpacked", required_argument, NULL, 'k' },
+	{ "max-symbols", required_argument, NULL, 'k' },
 	{ "bodies", required_argument, NULL, 'k' },
 	{ "retention-days", required_argument, NULL, 'k' },
 	{ "workers", required_argument, NULL, 'k' },
@@ -205,6 +210,9 @@ bool config_set(struct settings *s, const char *key, const char *value,
 	if (strcmp(key, "max-unpacked") == 0)
 		return parse_number(key, value, 1024, (uint64_t)1 << 30,
 				    &s->max_unpacked, err);
+	if (strcmp(key, "max-symbols") == 0)
+		return parse_number(key, value, 1024, (uint64_t)1 << 40,
+				    &s->max_symbols, err);
 	if (strcmp(key, "bodies") == 0)
 		return set_u32(key, value, 1, 64, &s->bodies, err);
 	if (strcmp(key, "retention-days") == 0)
@@ -289,6 +297,7 @@ static void set_defaults(struct settings *settings)
 	settings->retention_days = 90;
 	settings->max_sent = MAX_SENT_BYTES;
 	settings->max_unpacked = MAX_REPORT_BYTES;
+	settings->max_symbols = MAX_SYMBOLS_BYTES;
 	find_epitaph(settings);
 }
 

@@ -42,6 +42,7 @@ struct settings {
 	uint32_t retention_days;
 	uint64_t max_sent;
 	uint64_t max_unpacked;
+	uint64_t max_symbols;    /* a file of symbols, sent and unpacked */
 	char canary_secret[CONFIG_CANARY_SECRET]; /* made at start */
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../lib/report/clock.h"
 #include "log.h"
@@ -128,8 +129,16 @@ static enum endpoint find_post(const char *path)
 	return ENDPOINT_NONE;
 }
 
+static enum endpoint find_put(const char *path)
+{
+	return strcmp(path, "/api/v1/symbols") == 0 ? ENDPOINT_SYMBOLS
+						    : ENDPOINT_NONE;
+}
+
 static enum endpoint find_get(const char *path)
 {
+	if (starts_with(path, "/buildid/"))
+		return ENDPOINT_BUILD_ID;
 	if (strcmp(path, "/live") == 0)
 		return ENDPOINT_LIVE;
 	if (strcmp(path, "/ready") == 0)
@@ -150,13 +159,17 @@ static bool route(struct request *request, const char *method)
 		request_error(request, 414, "path too long", "");
 		return false;
 	}
-	if (reads && strcmp(path, "/api/v1/hits") != 0)
+	if (reads && strcmp(path, "/api/v1/hits") != 0 &&
+	    find_put(path) == ENDPOINT_NONE)
 		request->endpoint = find_get(path);
+	else if (strcmp(method, "PUT") == 0)
+		request->endpoint = find_put(path);
 	else if (strcmp(method, "POST") == 0)
 		request->endpoint = find_post(path);
 	if (request->endpoint != ENDPOINT_NONE)
 		return true;
-	if (strcmp(method, "POST") != 0 || find_post(path) != ENDPOINT_NONE)
+	if (strcmp(method, "POST") != 0 || find_post(path) != ENDPOINT_NONE ||
+	    find_put(path) != ENDPOINT_NONE)
 		request_error(request, 405, "method not allowed", method);
 	else
 		request_error(request, 404, "no such path", path);
@@ -198,6 +211,7 @@ static void begin(struct request *request, const char *method)
 		return;
 	if (drains && (request->endpoint == ENDPOINT_HITS ||
 		       request->endpoint == ENDPOINT_REPORT ||
+		       request->endpoint == ENDPOINT_SYMBOLS ||
 		       request->endpoint == ENDPOINT_ADMIN)) {
 		request_error(request, 503, "draining", "try again later");
 		return;
@@ -215,6 +229,11 @@ static void begin(struct request *request, const char *method)
 		if (check_size(request, request->in->role->settings.max_sent,
 			       "reports"))
 			report_start(request);
+		break;
+	case ENDPOINT_SYMBOLS:
+		if (check_size(request, request->in->role->settings.max_symbols,
+			       "symbols"))
+			symbols_start(request);
 		break;
 	default:
 		break;
@@ -250,7 +269,8 @@ static bool receive(struct request *request, const char *bytes, size_t len)
 	if (clock_monotonic_ms() > request->deadline_ms)
 		return false;
 	if (request->state == REQUEST_RECEIVING) {
-		if (request->endpoint == ENDPOINT_REPORT)
+		if (request->endpoint == ENDPOINT_REPORT ||
+		    request->endpoint == ENDPOINT_SYMBOLS)
 			report_receive(request, bytes, len);
 		else if (request->endpoint == ENDPOINT_HITS ||
 			 request->endpoint == ENDPOINT_ADMIN)
@@ -275,6 +295,12 @@ static void finish(struct request *request)
 		break;
 	case ENDPOINT_ADMIN:
 		admin_finish(request);
+		break;
+	case ENDPOINT_SYMBOLS:
+		symbols_finish(request);
+		break;
+	case ENDPOINT_BUILD_ID:
+		build_id_get(request);
 		break;
 	case ENDPOINT_GET:
 		get_start(request);
@@ -328,6 +354,8 @@ static void request_free(struct request *request)
 		in->role->stats.value[STAT_WAITING]--;
 	hits_forget(request);
 	report_forget(request);
+	if (request->core[0] != '\0')
+		unlink(request->core);
 	in->buffered -= request->body.cap;
 	writer_fini(&request->body);
 	if (request->previous != NULL)

@@ -115,6 +115,7 @@ static void lose_store(struct ingest *in)
 	channel_close(&in->store);
 	hits_lost(in);
 	refuse_waiting(in, ENDPOINT_REPORT);
+	refuse_waiting(in, ENDPOINT_SYMBOLS);
 	refuse_waiting(in, ENDPOINT_ADMIN);
 }
 
@@ -122,6 +123,8 @@ static void lose_check(struct ingest *in)
 {
 	channel_close(&in->check);
 	refuse_waiting(in, ENDPOINT_REPORT);
+	refuse_waiting(in, ENDPOINT_SYMBOLS);
+	refuse_waiting(in, ENDPOINT_GET);
 }
 
 static void lose_web(struct ingest *in)
@@ -142,8 +145,14 @@ static void take_message(struct ingest *in, const struct message *message)
 	case MSG_ADMIN_DONE:
 		admin_done(in, message);
 		break;
+	case MSG_ARRIVED_DONE:
+		symbols_arrived(in, message);
+		break;
 	case MSG_CHECKED:
 		report_checked(in, message);
+		break;
+	case MSG_TOOL_DONE:
+		tool_done(in, message);
 		break;
 	case MSG_PAGE:
 		get_page(in, message);
@@ -315,8 +324,10 @@ static bool start(struct ingest *in, struct error *err)
 	raise_limits();
 	channel_init(&in->store, -1, MESSAGE_BIT(MSG_HITS_DONE) |
 		     MESSAGE_BIT(MSG_REPORT_DONE) |
-		     MESSAGE_BIT(MSG_ADMIN_DONE), CHANNEL_OUT);
-	channel_init(&in->check, -1, MESSAGE_BIT(MSG_CHECKED), CHANNEL_OUT);
+		     MESSAGE_BIT(MSG_ADMIN_DONE) |
+		     MESSAGE_BIT(MSG_ARRIVED_DONE), CHANNEL_OUT);
+	channel_init(&in->check, -1, MESSAGE_BIT(MSG_CHECKED) |
+		     MESSAGE_BIT(MSG_TOOL_DONE), CHANNEL_OUT);
 	channel_init(&in->web, -1, MESSAGE_BIT(MSG_PAGE), CHANNEL_OUT);
 	if (!listen_tcp(in, err) || !listen_unix(in, err))
 		return false;

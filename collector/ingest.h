@@ -18,21 +18,25 @@ enum {
 	INGEST_CONNECTIONS = 4000,   /* of one worker; more wait outside */
 	INGEST_BUFFERED = 64 << 20,  /* bytes of requests in memory, together */
 	INGEST_UPLOADS = 64,         /* bodies received at once */
+	INGEST_SYMBOL_UPLOADS = 4,   /* the same: they are larger */
 	INGEST_WAITING_HITS = 100000,
 	INGEST_WAITING_GETS = 256,
 	INGEST_HITS_BODY = 4 << 20,
 	INGEST_ADMIN_BODY = 32 << 10,
 	INGEST_IDLE_S = 30,          /* a connection on which nothing moves */
 	INGEST_RECEIVE_MS = 120000,  /* a request's body, all of it */
+	INGEST_SYMBOLS_MS = 1800000, /* the same, of a file of symbols */
 	INGEST_STORE_MS = 10000,     /* for the store's answer */
 	INGEST_CHECK_MS = 45000,
+	INGEST_TOOL_MS = 150000,     /* above tool.h's deadline */
 	INGEST_WEB_MS = 5000,
 	INGEST_DRAIN_MS = 10000,
 };
 
 enum endpoint {
 	ENDPOINT_NONE, ENDPOINT_HITS, ENDPOINT_REPORT, ENDPOINT_ADMIN,
-	ENDPOINT_GET, ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS,
+	ENDPOINT_GET, ENDPOINT_SYMBOLS, ENDPOINT_BUILD_ID,
+	ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS,
 };
 
 enum request_state {
@@ -59,10 +63,12 @@ struct request {
 	uint64_t discarded;
 
 	struct writer body;   /* hits, admin */
-	int fd;               /* report: its file while it is received */
+	int fd;               /* report, symbols: a file, while received */
 	char file[WIRE_FILE];
-	uint64_t received;
+	uint64_t received, max; /* bytes, so far and allowed */
 	bool gzip;
+	struct tool_done taken; /* symbols: while the store is told */
+	char core[WIRE_FILE];   /* GET: to be made, and removed */
 
 	uint8_t (*ids)[16];   /* hits: to name those wanted */
 	size_t nids;
@@ -93,7 +99,8 @@ struct ingest {
 	struct request *requests;
 	uint64_t next_tag;
 	int64_t swept_ms;
-	size_t buffered, uploads, waiting_gets, waiting_hits, in_flight;
+	size_t buffered, uploads, symbol_uploads;
+	size_t waiting_gets, waiting_hits, in_flight;
 	uint64_t next_file;
 	struct writer hits;      /* the batch being gathered */
 	struct batch *gathering;
@@ -140,11 +147,25 @@ void hits_lost(struct ingest *in);
 
 /* ingest_report.c */
 bool report_start(struct request *request);
+/* A file to receive a body into. */
+bool report_open(struct request *request, uint64_t max);
 void report_receive(struct request *request, const char *bytes, size_t len);
 void report_finish(struct request *request);
+/* The answer for what its reader says of a body. */
+void report_refuse(struct request *request, unsigned status,
+		   struct slice why);
 void report_forget(struct request *request);
 void report_checked(struct ingest *in, const struct message *message);
 void report_done(struct ingest *in, const struct message *message);
+
+/* ingest_symbols.c */
+bool symbols_start(struct request *request);
+void symbols_finish(struct request *request);
+void symbols_arrived(struct ingest *in, const struct message *message);
+void build_id_get(struct request *request);
+void tool_done(struct ingest *in, const struct message *message);
+/* Ask for a core of the report that lies in FILE. */
+void core_start(struct request *request, const char *file);
 
 /* ingest_get.c */
 void get_start(struct request *request);

@@ -121,6 +121,11 @@ void get_page(struct ingest *in, const struct message *message)
 			unlink(path);
 		return;
 	}
+	if (page.as_core) {
+		slice_copy(page.file, path, sizeof(path));
+		core_start(request, path);
+		return;
+	}
 	response = page.file.len > 0 ? file_response(&page) :
 		MHD_create_response_from_buffer(
 			page.body.len, (void *)(uintptr_t)page.body.bytes,

@@ -49,14 +49,21 @@ static bool check_type(struct request *request)
 
 bool report_start(struct request *request)
 {
+	return check_type(request) &&
+	       report_open(request, request->in->role->settings.max_sent);
+}
+
+bool report_open(struct request *request, uint64_t max)
+{
 	struct ingest *in = request->in;
 
-	if (!check_encoding(request) || !check_type(request))
+	if (!check_encoding(request))
 		return false;
 	if (in->uploads >= INGEST_UPLOADS) {
 		request_error(request, 503, "busy", "too many bodies at once");
 		return false;
 	}
+	request->max = max;
 	snprintf(request->file, sizeof(request->file), "incoming/%u-%llu",
 		 in->role->index, (unsigned long long)++in->next_file);
 	request->fd = open(request->file, O_WRONLY | O_CREAT | O_TRUNC |
@@ -81,17 +88,20 @@ void report_forget(struct request *request)
 	unlink(request->file);
 	request->file[0] = '\0';
 	request->in->uploads--;
+	if (request->endpoint == ENDPOINT_SYMBOLS)
+		request->in->symbol_uploads--;
 }
 
 void report_receive(struct request *request, const char *bytes, size_t len)
 {
-	uint64_t limit = request->in->role->settings.max_sent;
 	char why[96];
 
 	request->received += len;
-	if (request->received > limit) {
-		snprintf(why, sizeof(why), "limit for reports is %llu bytes "
-			 "as sent", (unsigned long long)limit);
+	if (request->received > request->max) {
+		snprintf(why, sizeof(why), "limit for %s is %llu bytes as "
+			 "sent", request->endpoint == ENDPOINT_SYMBOLS ?
+			 "symbols" : "reports",
+			 (unsigned long long)request->max);
 		report_forget(request);
 		request_error(request, 413, "too large", why);
 		return;
@@ -144,8 +154,8 @@ static const char *word_for(unsigned status)
 	}
 }
 
-static void refused(struct request *request, unsigned status,
-		    struct slice why)
+void report_refuse(struct request *request, unsigned status,
+		   struct slice why)
 {
 	char text[300];
 
@@ -189,7 +199,7 @@ void report_checked(struct ingest *in, const struct message *message)
 	reader_init(&r, message->body, message->len);
 	status = reader_u16(&r);
 	if (status != 0) {
-		refused(request, status, wire_get_slice(&r));
+		report_refuse(request, status, wire_get_slice(&r));
 		return;
 	}
 	request->ids = malloc(16);

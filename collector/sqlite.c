@@ -216,7 +216,17 @@ static bool run_text(sqlite3 *db, const char *sql, struct error *err)
 	return true;
 }
 
-static bool check_version(sqlite3 *db, struct error *err)
+/* Format 1 did not know when a job began. */
+static bool migrate(sqlite3 *db, int version, struct error *err)
+{
+	return version != 1 ||
+	       run_text(db, "BEGIN;"
+			"ALTER TABLE report ADD COLUMN claimed_ms INTEGER"
+			" NOT NULL DEFAULT 0;"
+			"PRAGMA user_version = 2; COMMIT;", err);
+}
+
+static bool check_version(sqlite3 *db, int *version_out, struct error *err)
 {
 	sqlite3_stmt *read = NULL;
 	int version = 0;
@@ -228,7 +238,8 @@ static bool check_version(sqlite3 *db, struct error *err)
 	}
 	version = sqlite3_column_int(read, 0);
 	sqlite3_finalize(read);
-	if (version > 1)
+	*version_out = version;
+	if (version > 2)
 		return fail(err, ERR_UNSUPPORTED, SQLITE_FILE " is of a newer "
 			    "epitaphd (format %d)", version);
 	return true;
@@ -256,6 +267,8 @@ static const struct store_ops sqlite_ops = {
 	.admin = sqlite_admin,
 	.claim = sqlite_claim,
 	.finish = sqlite_finish,
+	.arrived = sqlite_arrived,
+	.revisit = sqlite_revisit,
 	.release = sqlite_release,
 	.tidy = sqlite_tidy,
 	.pending = sqlite_pending,
@@ -266,18 +279,21 @@ static const struct store_ops sqlite_ops = {
  * who wait for that commit: 2000 pages are 8 MiB. */
 static bool open_database(struct sqlite *s, struct error *err)
 {
+	int version = 0;
+
 	if (sqlite3_open_v2(SQLITE_FILE, &s->db, SQLITE_OPEN_READWRITE |
 			    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK)
 		return sqlite_fail(s->db, "open " SQLITE_FILE, err);
 	sqlite3_busy_timeout(s->db, BUSY_MS);
-	return check_version(s->db, err) &&
+	return check_version(s->db, &version, err) &&
 	       run_text(s->db, "PRAGMA journal_mode = WAL;"
 			"PRAGMA synchronous = FULL;"
 			"PRAGMA wal_autocheckpoint = 2000;"
 			"PRAGMA journal_size_limit = 67108864;"
 			"PRAGMA cache_size = -32768;"
 			"PRAGMA temp_store = MEMORY;", err) &&
+	       migrate(s->db, version, err) &&
 	       run_text(s->db, sqlite_schema, err);
 }
 

@@ -24,7 +24,10 @@ enum sql {
 	SQL_REPORT_FIND, SQL_REPORT_ADD, SQL_REPORT_EDGE,
 	SQL_DOCUMENT_PUT,
 	SQL_JOB_NEXT, SQL_JOB_START, SQL_JOB_GIVE_UP, SQL_JOB_FINISH,
-	SQL_JOB_RETRY, SQL_JOB_RELEASE, SQL_JOB_PENDING,
+	SQL_JOB_RETRY, SQL_JOB_RELEASE, SQL_JOB_PENDING, SQL_JOB_AGAIN,
+	SQL_LACK_ADD, SQL_LACK_DELETE, SQL_LACK_DROP, SQL_LACK_NEXT,
+	SQL_WANTED_ADD, SQL_WANTED_LATE, SQL_WANTED_ARRIVED,
+	SQL_WANTED_ARRIVED_GUID, SQL_WANTED_NEXT, SQL_WANTED_TOLD,
 	SQL_AUDIT_ADD,
 	SQL_CANARY_OLD, SQL_REPORTS_OLD, SQL_SEEN_OLD, SQL_REPORT_DELETE,
 	SQL_DOCUMENT_DELETE, SQL_SEEN_DELETE,
@@ -147,6 +150,20 @@ bool sqlite_release(struct store *store, struct error *err);
 bool sqlite_tidy(struct store *store, struct error *err);
 bool sqlite_pending(struct store *store, uint64_t *count_out,
 		    struct error *err);
+/* sqlite_symbols.c */
+/* A report whose job has ended, and when that began. */
+struct lacking {
+	int64_t report, edge, claimed_ms;
+};
+
+/* What DONE's job lacks is all that the report lacks. */
+bool symbols_lacked(struct sqlite *s, const struct lacking *of,
+		    const struct job_done *done, struct error *err);
+bool symbols_forget(struct sqlite *s, int64_t report, struct error *err);
+bool sqlite_arrived(struct store *store, const struct build_id *id,
+		    struct error *err);
+bool sqlite_revisit(struct store *store, bool *more, struct error *err);
+
 /* Make the directories that changed durable. */
 bool report_sync(struct sqlite *s, struct error *err);
 

@@ -221,6 +221,8 @@ static bool add_semantic(struct sqlite *s, const struct job_done *done,
 	return sqlite_run(s, add, err);
 }
 
+/* One that lacks symbols of what it is called by stays provisional: it gets
+ * another title once they are there, or turns out to be another group. */
 static bool set_title(struct sqlite *s, const struct job_done *done,
 		      int64_t group, struct error *err)
 {
@@ -232,6 +234,7 @@ static bool set_title(struct sqlite *s, const struct job_done *done,
 	sqlite_text(run, 2, done->title);
 	sqlite_text(run, 3, done->reason);
 	sqlite_text(run, 4, done->signal);
+	sqlite_int(run, 5, !done->is_partial);
 	return sqlite_run(s, run, err);
 }
 
@@ -283,15 +286,14 @@ bool group_symbolized(struct sqlite *s, int64_t edge,
 	text_uuid(done->id, id);
 	snprintf(why, sizeof(why), "report %s has these functions", id);
 	reason.why = why;
-	if (other == 0) {
-		if (!add_semantic(s, done, group, why, err))
-			return false;
-		return from.named || set_title(s, done, group, err);
-	}
+	if (other == 0 && !add_semantic(s, done, group, why, err))
+		return false;
 	/* A group that has a name of its own stays: history is not rewritten
 	 * because symbols were found or lost later. */
-	if (other == group || from.named)
+	if (from.named)
 		return true;
+	if (other == 0 || other == group)
+		return set_title(s, done, group, err);
 	if (!merge(s, group, other, &reason, err) ||
 	    !group_state(s, other, &to, err))
 		return false;

@@ -177,6 +177,23 @@ static void edge_row(sqlite3_stmt *st, void *fn, void *context)
 	(*(edge_fn **)fn)(context, &row);
 }
 
+static void missing_row(sqlite3_stmt *st, void *fn, void *context)
+{
+	size_t len = (size_t)sqlite3_column_bytes(st, 0);
+	struct missing_row row = {
+		.path = (const char *)sqlite3_column_text(st, 1),
+		.frames = (uint64_t)sqlite3_column_int64(st, 2),
+		.crashes = (uint64_t)sqlite3_column_int64(st, 3),
+		.groups = (uint64_t)sqlite3_column_int64(st, 4),
+	};
+
+	if (len == 0 || len > MAX_BUILD_ID)
+		return;
+	memcpy(row.id.bytes, sqlite3_column_blob(st, 0), len);
+	row.id.len = (uint8_t)len;
+	(*(missing_fn **)fn)(context, &row);
+}
+
 /* WORD as a pattern that finds it anywhere, its own wildcards escaped. */
 static void make_pattern(const char *word, size_t len, char *to)
 {
@@ -394,6 +411,27 @@ static bool document(struct store_reader *reader, int64_t report_number,
 	return ok;
 }
 
+/* A fingerprint's crashes have the same frames, and one report of them says
+ * how many of a module's. */
+static bool missing(struct store_reader *reader, uint32_t limit,
+		    missing_fn *fn, void *context, struct error *err)
+{
+	struct reader_db *r = (struct reader_db *)reader;
+	sqlite3_stmt *find = prepare(r, "SELECT n.build_id, w.path,"
+		" sum(n.frames * e.count) AS all_frames, sum(e.count),"
+		" count(DISTINCT e.grp)"
+		" FROM (SELECT build_id, edge, max(frames) AS frames FROM lack"
+		"  GROUP BY build_id, edge) AS n"
+		" JOIN edge AS e ON e.id = n.edge"
+		" JOIN wanted AS w ON w.build_id = n.build_id"
+		" GROUP BY n.build_id ORDER BY all_frames DESC, n.build_id"
+		" LIMIT ?1", err);
+
+	if (find != NULL)
+		sqlite_int(find, 1, limit);
+	return each(r, find, missing_row, &fn, context, NULL, err);
+}
+
 static void close_reader(struct store_reader *reader)
 {
 	struct reader_db *r = (struct reader_db *)reader;
@@ -413,6 +451,7 @@ static const struct store_reader_ops reader_ops = {
 	.report = report,
 	.group_of = group_of,
 	.document = document,
+	.missing = missing,
 	.close = close_reader,
 };
 

@@ -258,6 +258,17 @@ static bool run_number(struct sqlite *s, enum sql which, int64_t number,
 	return sqlite_run(s, run, err);
 }
 
+static bool start_job(struct sqlite *s, int64_t number, struct error *err)
+{
+	sqlite3_stmt *start = sqlite_prepare(s, SQL_JOB_START, err);
+
+	if (start == NULL)
+		return false;
+	sqlite_int(start, 1, number);
+	sqlite_int(start, 2, s->now_ms);
+	return sqlite_run(s, start, err);
+}
+
 /* Attempts are counted here, in the transaction before the job is handed out:
  * a job that takes the whole collector down is counted too. */
 bool sqlite_claim(struct store *store, struct job *out, bool *found,
@@ -285,7 +296,7 @@ bool sqlite_claim(struct store *store, struct job *out, bool *found,
 			  sqlite_column(next, 3));
 		sqlite3_reset(next);
 		if (out->attempt <= STORE_ATTEMPTS)
-			return run_number(s, SQL_JOB_START, number, err);
+			return start_job(s, number, err);
 		if (!give_up(s, number, "no attempt came to an end", err))
 			return false;
 	}
@@ -328,7 +339,7 @@ bool sqlite_finish(struct store *store, const struct job_done *done,
 {
 	struct sqlite *s = (struct sqlite *)store;
 	sqlite3_stmt *find = sqlite_prepare(s, SQL_REPORT_FIND, err);
-	int64_t number, edge;
+	struct lacking of = { 0, 0, 0 };
 	uint32_t attempts;
 	bool row;
 
@@ -338,18 +349,20 @@ bool sqlite_finish(struct store *store, const struct job_done *done,
 	sqlite_blob(find, 1, done->id, sizeof(done->id));
 	if (!sqlite_row(s, find, &row, err))
 		return false;
-	number = row ? sqlite3_column_int64(find, 0) : 0;
-	edge = row ? sqlite3_column_int64(find, 1) : 0;
+	of.report = row ? sqlite3_column_int64(find, 0) : 0;
+	of.edge = row ? sqlite3_column_int64(find, 1) : 0;
+	of.claimed_ms = row ? sqlite3_column_int64(find, 5) : 0;
 	attempts = row ? (uint32_t)sqlite3_column_int(find, 3) : 0;
 	sqlite3_reset(find);
 	if (!row) /* it was too old meanwhile */
 		return true;
 	if (done->outcome != JOB_DONE)
-		return finish_failed(s, done, number, attempts, quarantined,
+		return finish_failed(s, done, of.report, attempts, quarantined,
 				     err);
-	return put_document(s, number, true, done->document, err) &&
-	       run_number(s, SQL_JOB_FINISH, number, err) &&
-	       group_symbolized(s, edge, done, err);
+	return put_document(s, of.report, true, done->document, err) &&
+	       run_number(s, SQL_JOB_FINISH, of.report, err) &&
+	       symbols_lacked(s, &of, done, err) &&
+	       group_symbolized(s, of.edge, done, err);
 }
 
 bool sqlite_release(struct store *store, struct error *err)
@@ -424,6 +437,7 @@ static bool delete_reports(struct sqlite *s, sqlite3_stmt *find, bool seen_too,
 		if (!run_number(s, SQL_REPORT_DELETE, doomed[i].number, err) ||
 		    !run_number(s, SQL_DOCUMENT_DELETE, doomed[i].number,
 				err) ||
+		    !symbols_forget(s, doomed[i].number, err) ||
 		    !count_body(s, doomed[i].edge, -1, err))
 			return false;
 		seen = seen_too ? sqlite_prepare(s, SQL_SEEN_DELETE, err)

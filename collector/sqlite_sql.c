@@ -41,7 +41,8 @@ const char sqlite_schema[] =
 "	size INTEGER NOT NULL, file TEXT NOT NULL, tier INTEGER NOT NULL,"
 "	complete INTEGER NOT NULL, host TEXT, release TEXT, exe TEXT,"
 "	state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
-"	not_before_ms INTEGER NOT NULL DEFAULT 0, detail TEXT"
+"	not_before_ms INTEGER NOT NULL DEFAULT 0, detail TEXT,"
+"	claimed_ms INTEGER NOT NULL DEFAULT 0"
 ") STRICT;"
 "CREATE INDEX IF NOT EXISTS report_edge ON report(edge);"
 "CREATE INDEX IF NOT EXISTS report_open ON report(state, not_before_ms)"
@@ -50,11 +51,26 @@ const char sqlite_schema[] =
 "	report INTEGER PRIMARY KEY, named INTEGER NOT NULL,"
 "	json BLOB NOT NULL"
 ") STRICT;"
+"CREATE TABLE IF NOT EXISTS wanted("
+"	build_id BLOB PRIMARY KEY, path TEXT,"
+"	arrivals INTEGER NOT NULL DEFAULT 0,"
+"	arrived_ms INTEGER NOT NULL DEFAULT 0, fresh INTEGER NOT NULL DEFAULT 0"
+") STRICT, WITHOUT ROWID;"
+"CREATE INDEX IF NOT EXISTS wanted_fresh ON wanted(arrived_ms)"
+"	WHERE fresh = 1;"
+"CREATE TABLE IF NOT EXISTS lack("
+"	build_id BLOB NOT NULL, generation INTEGER NOT NULL,"
+"	later INTEGER NOT NULL, report INTEGER NOT NULL, edge INTEGER NOT NULL,"
+"	frames INTEGER NOT NULL,"
+"	PRIMARY KEY(build_id, generation, later, report)"
+") STRICT, WITHOUT ROWID;"
+"CREATE INDEX IF NOT EXISTS lack_report ON lack(report);"
+"CREATE INDEX IF NOT EXISTS lack_edge ON lack(build_id, edge, frames);"
 "CREATE TABLE IF NOT EXISTS audit("
 "	id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL,"
 "	what TEXT NOT NULL"
 ") STRICT;"
-"PRAGMA user_version = 1;";
+"PRAGMA user_version = 2;";
 
 static const char *const texts[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -93,7 +109,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_GROUP_NAME] = "SELECT coalesce((SELECT t.name FROM grp AS t"
 		" WHERE t.id = g.into_grp), g.name) FROM grp AS g"
 		" WHERE g.id = ?1",
-	[SQL_GROUP_TITLE] = "UPDATE grp SET named = 1, title = ?2,"
+	[SQL_GROUP_TITLE] = "UPDATE grp SET named = ?5, title = ?2,"
 		" reason = coalesce(?3, reason),"
 		" signal = coalesce(?4, signal) WHERE id = ?1",
 	[SQL_GROUP_REASON] = "UPDATE grp SET reason = ?2"
@@ -114,8 +130,8 @@ static const char *const texts[SQL_COUNT] = {
 		" first_ms, last_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 	[SQL_FACET_TOTAL] = "SELECT count(*) FROM facet"
 		" WHERE edge = ?1 AND kind = ?2",
-	[SQL_REPORT_FIND] = "SELECT number, edge, digest, attempts, file"
-		" FROM report WHERE id = ?1",
+	[SQL_REPORT_FIND] = "SELECT number, edge, digest, attempts, file,"
+		" claimed_ms FROM report WHERE id = ?1",
 	[SQL_REPORT_ADD] = "INSERT INTO report(id, edge, time_ms, received_ms,"
 		" digest, size, file, tier, complete, host, release, exe,"
 		" state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
@@ -127,7 +143,7 @@ static const char *const texts[SQL_COUNT] = {
 		" WHERE state = 0 AND not_before_ms <= ?1"
 		" ORDER BY not_before_ms LIMIT 1",
 	[SQL_JOB_START] = "UPDATE report SET state = 1,"
-		" attempts = attempts + 1 WHERE number = ?1",
+		" attempts = attempts + 1, claimed_ms = ?2 WHERE number = ?1",
 	[SQL_JOB_GIVE_UP] = "UPDATE report SET state = 3, detail = ?2"
 		" WHERE number = ?1",
 	[SQL_JOB_FINISH] = "UPDATE report SET state = 2, detail = NULL"
@@ -136,6 +152,35 @@ static const char *const texts[SQL_COUNT] = {
 		" not_before_ms = ?3, detail = ?4 WHERE number = ?1",
 	[SQL_JOB_RELEASE] = "UPDATE report SET state = 0 WHERE state = 1",
 	[SQL_JOB_PENDING] = "SELECT count(*) FROM report WHERE state < 2",
+	[SQL_JOB_AGAIN] = "UPDATE report SET state = 0, attempts = 0,"
+		" not_before_ms = ?2 WHERE number = ?1 AND state = 2",
+	[SQL_LACK_ADD] = "INSERT OR REPLACE INTO lack(build_id, generation,"
+		" later, report, edge, frames) SELECT ?1,"
+		" max(arrivals - (arrived_ms >= ?5), 0),"
+		" EXISTS (SELECT 1 FROM lack WHERE build_id = ?1"
+		"  AND edge = ?2), ?3, ?2, ?4 FROM wanted WHERE build_id = ?1",
+	[SQL_LACK_DELETE] = "DELETE FROM lack WHERE report = ?1",
+	[SQL_LACK_DROP] = "DELETE FROM lack WHERE report = ?2"
+		" AND build_id = ?1",
+	[SQL_LACK_NEXT] = "SELECT report FROM lack WHERE build_id = ?1"
+		" AND generation < ?2 ORDER BY generation, later, report"
+		" LIMIT ?3",
+	[SQL_WANTED_ADD] = "INSERT INTO wanted(build_id, path) VALUES(?1, ?2)"
+		" ON CONFLICT DO UPDATE SET path = coalesce(path, ?2)",
+	[SQL_WANTED_LATE] = "UPDATE wanted SET fresh = 1 WHERE build_id = ?1"
+		" AND arrivals > 0 AND arrived_ms >= ?2",
+	[SQL_WANTED_ARRIVED] = "INSERT INTO wanted(build_id, arrivals,"
+		" arrived_ms, fresh) VALUES(?1, 1, ?2, 1)"
+		" ON CONFLICT DO UPDATE SET arrivals = arrivals + 1,"
+		" arrived_ms = ?2, fresh = 1",
+	/* One of Breakpad's files may know no more than the first 16. */
+	[SQL_WANTED_ARRIVED_GUID] = "UPDATE wanted SET fresh = 1,"
+		" arrivals = arrivals + 1, arrived_ms = ?2"
+		" WHERE length(?1) = 16 AND length(build_id) > 16"
+		" AND substr(build_id, 1, 16) = ?1",
+	[SQL_WANTED_NEXT] = "SELECT build_id, arrivals FROM wanted"
+		" WHERE fresh = 1 ORDER BY arrived_ms LIMIT 1",
+	[SQL_WANTED_TOLD] = "UPDATE wanted SET fresh = 0 WHERE build_id = ?1",
 	[SQL_AUDIT_ADD] = "INSERT INTO audit(at_ms, who, what)"
 		" VALUES(?1, ?2, ?3)",
 	[SQL_CANARY_OLD] = "SELECT r.number, r.id, r.file, r.edge"

@@ -23,6 +23,8 @@ static const struct {
 		"Report bodies that were there already.", COUNTER },
 	[STAT_WANTED] = { "epitaph_bodies_wanted_total", "",
 		"Hits answered with the wish for the body.", COUNTER },
+	[STAT_SYMBOLS] = { "epitaph_symbols_total", "",
+		"Files of symbols taken.", COUNTER },
 	[STAT_REQUESTS] = { "epitaph_requests_total", "",
 		"HTTP requests answered.", COUNTER },
 	[STAT_REJECTED_MALFORMED] = { "epitaph_rejected_total",

@@ -62,6 +62,14 @@ struct store_ops {
 	bool (*finish)(struct store *store, const struct job_done *done,
 		       bool *quarantined, struct error *err);
 
+	/* A file with symbols of the module ID is there. */
+	bool (*arrived)(struct store *store, const struct build_id *id,
+			struct error *err);
+
+	/* Some of the reports that lack what has arrived since wait to be
+	 * symbolized again. *MORE: there may be others. */
+	bool (*revisit)(struct store *store, bool *more, struct error *err);
+
 	/* Jobs that were claimed and not finished wait again: whoever had
 	 * claimed them is gone. */
 	bool (*release)(struct store *store, struct error *err);
@@ -124,10 +132,19 @@ struct edge_row {
 	uint64_t count;
 };
 
+/* A module without symbols, and what they would name. */
+struct missing_row {
+	struct build_id id;
+	const char *path;  /* or NULL */
+	uint64_t frames;   /* times the crashes that have them */
+	uint64_t crashes, groups;
+};
+
 typedef void group_fn(void *context, const struct group_row *row);
 typedef void facet_fn(void *context, const char *value, uint64_t count);
 typedef void report_fn(void *context, const struct report_row *row);
 typedef void edge_fn(void *context, const struct edge_row *row);
+typedef void missing_fn(void *context, const struct missing_row *row);
 
 struct store_reader {
 	const struct store_reader_ops *ops;
@@ -166,6 +183,9 @@ struct store_reader_ops {
 	/* The group of a report. */
 	bool (*group_of)(struct store_reader *reader, int64_t edge,
 			 group_fn *fn, void *context, struct error *err);
+	/* Modules without symbols, those first that would name most. */
+	bool (*missing)(struct store_reader *reader, uint32_t limit,
+			missing_fn *fn, void *context, struct error *err);
 	/* Append the gzipped JSON document of a report to OUT; *NAMED_OUT:
 	 * whether it is symbolized. */
 	bool (*document)(struct store_reader *reader, int64_t report,

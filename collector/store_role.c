@@ -18,6 +18,7 @@ enum {
 	MAX_BATCH = 50000,       /* operations in one transaction */
 	MAX_WANTS = 16,          /* jobs one peer may ask for at once */
 	TIDY_MS = 2000,
+	REVISIT_MS = 50,         /* between some such reports and the next */
 	JOBS_MS = 500,           /* how often jobs that wait are looked at */
 	MAX_COMMIT_AGE_MS = 60000,
 };
@@ -47,7 +48,8 @@ struct writer_role {
 	size_t operations;
 	struct stats batch; /* counted once it is committed */
 	bool in_transaction;
-	int64_t tidied_ms, jobs_ms, longest_ms;
+	bool revisits; /* reports may lack what has arrived */
+	int64_t revisited_ms, tidied_ms, jobs_ms, longest_ms;
 };
 
 static void add_stat(struct writer_role *w, enum statistic stat, uint64_t n)
@@ -160,6 +162,26 @@ static bool take_job_done(struct writer_role *w, const struct message *message,
 			  done.detail.len > 0 ? done.detail.bytes : "");
 	}
 	w->jobs_ms = 0;
+	/* It may lack what has arrived while it ran. */
+	w->revisits |= done.nlacks > 0;
+	return true;
+}
+
+static bool take_arrived(struct writer_role *w, struct peer *peer,
+			 const struct message *message, struct error *err)
+{
+	const uint8_t is_noted = 1;
+	struct build_id id;
+
+	memcpy(&id, message->body, sizeof(id));
+	if (id.len > MAX_BUILD_ID)
+		return fail(err, ERR_BAD_DATA, "build-id of %u bytes", id.len);
+	if (!w->store->ops->arrived(w->store, &id, err))
+		return false;
+	w->revisits = true;
+	add_stat(w, STAT_SYMBOLS, 1);
+	answer(w, peer, MSG_ARRIVED_DONE, message->tag, &is_noted,
+	       sizeof(is_noted));
 	return true;
 }
 
@@ -174,6 +196,8 @@ static bool take_message(struct writer_role *w, struct peer *peer,
 		return take_report(w, peer, message, err);
 	case MSG_ADMIN:
 		return take_admin(w, peer, message, err);
+	case MSG_ARRIVED:
+		return take_arrived(w, peer, message, err);
 	case MSG_JOB_DONE:
 		return take_job_done(w, message, err);
 	case MSG_JOB_WANT:
@@ -193,6 +217,7 @@ static void refuse(struct writer_role *w, struct peer *peer,
 {
 	struct report_done report = { .verdict = REPORT_FAILED };
 	struct admin_done admin = { .status = 503, .why = "not now" };
+	const uint8_t is_noted = 0;
 
 	if (type == MSG_HITS || type == MSG_HITS_DONE)
 		answer(w, peer, MSG_HITS_DONE, tag, NULL, 0);
@@ -200,6 +225,9 @@ static void refuse(struct writer_role *w, struct peer *peer,
 		answer(w, peer, MSG_REPORT_DONE, tag, &report, sizeof(report));
 	else if (type == MSG_ADMIN || type == MSG_ADMIN_DONE)
 		answer(w, peer, MSG_ADMIN_DONE, tag, &admin, sizeof(admin));
+	else if (type == MSG_ARRIVED || type == MSG_ARRIVED_DONE)
+		answer(w, peer, MSG_ARRIVED_DONE, tag, &is_noted,
+		       sizeof(is_noted));
 	/* A job that could not be handed out is still wanted; one whose end
 	 * could not be noted is claimed again when its worker asks. */
 	else if (type == MSG_JOB)
@@ -236,6 +264,7 @@ static void roll_back(struct writer_role *w, const struct error *err)
 		w->store->ops->rollback(w->store);
 	w->in_transaction = false;
 	memset(&w->batch, 0, sizeof(w->batch));
+	w->revisits = true; /* whatever was known of that is not true now */
 	w->role->stats.value[STAT_COMMITS_FAILED]++;
 	refuse_all(w);
 }
@@ -286,6 +315,20 @@ static bool hand_out_jobs(struct writer_role *w, struct error *err)
 		}
 	}
 	return true;
+}
+
+/* Some of the reports that lack what has arrived; never more than that in one
+ * transaction, which somebody may wait for. */
+static bool revisit(struct writer_role *w, struct error *err)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (!w->revisits || now - w->revisited_ms < REVISIT_MS)
+		return true;
+	w->revisited_ms = now;
+	w->jobs_ms = 0;
+	return begin(w, err) &&
+	       w->store->ops->revisit(w->store, &w->revisits, err);
 }
 
 static bool tidy(struct writer_role *w, struct error *err)
@@ -382,8 +425,8 @@ static void run_batch(struct writer_role *w)
 		if (w->peers[i].channel.fd >= 0)
 			take_messages(w, &w->peers[i]);
 	}
-	if (!release_jobs(w, &err) || !hand_out_jobs(w, &err) ||
-	    !tidy(w, &err))
+	if (!release_jobs(w, &err) || !revisit(w, &err) ||
+	    !hand_out_jobs(w, &err) || !tidy(w, &err))
 		roll_back(w, &err);
 	commit(w);
 	send_answers(w);
@@ -406,6 +449,7 @@ static void accept_peers(struct writer_role *w)
 		channel_fini(&w->peers[i].channel);
 		channel_init(&w->peers[i].channel, fd, MESSAGE_BIT(MSG_HITS) |
 			     MESSAGE_BIT(MSG_REPORT) | MESSAGE_BIT(MSG_ADMIN) |
+			     MESSAGE_BIT(MSG_ARRIVED) |
 			     MESSAGE_BIT(MSG_JOB_WANT) |
 			     MESSAGE_BIT(MSG_JOB_DONE), PEER_OUT);
 	}
@@ -463,6 +507,7 @@ int store_role(struct role *role)
 	w.listener = channel_listen(STORE_SOCKET, &err);
 	if (w.listener < 0)
 		return role_failed(&err, true);
+	w.revisits = true;
 	role_ready(role);
 	/* On SIGTERM the roles that send are ended first: when this one is
 	 * told, what they sent has been committed and answered. */

@@ -2,7 +2,6 @@
  * gives each to a disposable `epitaph symbolize --json`. It does not open
  * reports; what the child prints is measured, parsed as JSON and boiled down
  * to the few fields that group it. */
-#include <errno.h>
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,10 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/report/fingerprint.h"
 #include "../lib/report/gzip.h"
 #include "child.h"
 #include "../lib/report/clock.h"
 #include "log.h"
+#include "program.h"
 #include "role.h"
 #include "text.h"
 #include "wire.h"
@@ -25,14 +26,11 @@ enum {
 	MAX_JOBS = 2,
 	DEADLINE_MS = 60000,
 	CPU_S = 60,
-	FILES = 256,
 	MAX_OUTPUT = WIRE_MAX_DOCUMENT,
 	LOOK_MS = 5000, /* for a program that is not there */
 	STORE_OUT = 64 << 20,
 };
 
-/* Debug information is mapped, and some of it is a gigabyte. */
-#define JOB_MEMORY ((uint64_t)8 << 30)
 #define JOB_FILE ((uint64_t)2 << 30) /* of an index */
 
 struct running {
@@ -59,27 +57,12 @@ static void be_the_child(void *context)
 	const struct order *order = context;
 	const struct settings *settings = order->settings;
 	char path[CONFIG_PATH + WIRE_FILE + 2];
-	bool has_store = settings->symbols[0] != '\0';
-	char symbols[CONFIG_PATH + 32];
 	char *argv[] = { "epitaph", "symbolize", "--json", path, NULL };
-	char *env[] = { "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/",
-			symbols, NULL };
 
 	snprintf(path, sizeof(path), "%s/%s", settings->data,
 		 order->job->file);
-	snprintf(symbols, sizeof(symbols), "EPITAPH_SYMBOLS=%s%s",
-		 has_store ? settings->symbols : settings->data,
-		 has_store ? "" : "/symbols");
 	child_limit(RLIMIT_CPU, CPU_S);
-	child_limit(RLIMIT_AS, JOB_MEMORY);
-	child_limit(RLIMIT_FSIZE, JOB_FILE);
-	child_limit(RLIMIT_NOFILE, FILES);
-	child_limit(RLIMIT_CORE, 0);
-	/* Threads that wait for a report go first. */
-	if (nice(10) < 0)
-		errno = 0;
-	execve(settings->epitaph, argv, env);
-	_exit(126);
+	program_exec(settings, argv, JOB_FILE);
 }
 
 /* The outcome and, where it is none to be proud of, why. */
@@ -120,6 +103,65 @@ static struct slice string_member(const json_t *object, const char *key)
 	return slice_of(json_string_value(json_object_get(object, key)));
 }
 
+/* How many frames there are of each module that has no symbols, by build-id.
+ * NULL without memory. */
+static json_t *count_missing(const json_t *json)
+{
+	json_t *counts = json_object();
+	json_t *each, *frame;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(json, "modules"), i, each) {
+		struct slice status = string_member(each, "symbols");
+		const char *id = json_string_value(
+			json_object_get(each, "build_id"));
+
+		if (id != NULL && slice_is(status, "missing"))
+			json_object_set_new(counts, id, json_integer(0));
+	}
+	json_array_foreach(json_object_get(json, "threads"), i, each) {
+		json_array_foreach(json_object_get(each, "frames"), j, frame) {
+			const char *id = json_string_value(
+				json_object_get(frame, "build_id"));
+			json_t *count = json_object_get(counts, id);
+
+			if (count != NULL)
+				json_integer_set(count,
+						 json_integer_value(count) + 1);
+		}
+	}
+	return counts;
+}
+
+/* The modules that symbols would help with. Past the limit those count that
+ * come first: the program, and what it was linked with. */
+static void read_lacks(const json_t *json, struct job_done *done)
+{
+	json_t *counts = count_missing(json);
+	json_t *module;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "modules"), i, module) {
+		struct lack *lack = &done->lacks[done->nlacks];
+		const char *id = json_string_value(
+			json_object_get(module, "build_id"));
+		json_int_t frames = json_integer_value(
+			json_object_get(counts, id));
+
+		if (done->nlacks == WIRE_LACKS)
+			break;
+		memset(lack, 0, sizeof(*lack));
+		if (frames <= 0 || !build_id_parse(id, &lack->id))
+			continue;
+		lack->path = string_member(module, "path");
+		lack->frames = frames > UINT32_MAX ? UINT32_MAX
+						   : (uint32_t)frames;
+		done->nlacks++;
+		json_object_del(counts, id); /* it may be there twice */
+	}
+	json_decref(counts);
+}
+
 /* Take from the document what groups it. False where it is none. */
 static bool read_document(const json_t *json, struct job_done *done)
 {
@@ -134,6 +176,9 @@ static bool read_document(const json_t *json, struct job_done *done)
 	done->signal = string_member(json_object_get(json, "signal"), "name");
 	done->has_semantic = semantic.len == 32 && done->title.len > 0 &&
 		text_unhex(semantic.bytes, 16, done->semantic);
+	read_lacks(json, done);
+	done->is_partial = done->nlacks > 0 && done->has_semantic &&
+			   fingerprint_is_partial(done->title.bytes);
 	return true;
 }
 

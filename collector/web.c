@@ -40,11 +40,13 @@ static const struct {
 } routes[] = {
 	{ "/", NULL, page_groups },
 	{ "/api/v1/groups", NULL, api_groups },
+	{ "/api/v1/symbols/missing", NULL, api_missing },
 	{ "/g/", "", page_group },
 	{ "/r/", "", page_report },
 	{ "/api/v1/groups/", "/reports", api_group_reports },
 	{ "/api/v1/groups/", "", api_group },
 	{ "/api/v1/reports/", "/dmp", api_dump },
+	{ "/api/v1/reports/", "/core", api_core },
 	{ "/api/v1/reports/", "", api_report },
 };
 
@@ -55,6 +57,7 @@ void web_error(struct answer *answer, unsigned status, const char *what,
 	answer->type = "application/json";
 	answer->file[0] = '\0';
 	answer->gzipped = false;
+	answer->as_core = false;
 	answer->name[0] = '\0';
 	answer->body.len = 0;
 	answer->body.bad = false;
@@ -268,6 +271,7 @@ static void send_answer(struct channel *peer, uint64_t tag,
 		.status = answer->status,
 		.gzipped = answer->gzipped,
 		.remove = answer->remove,
+		.as_core = answer->as_core,
 		.type = slice_of(answer->type),
 		.name = slice_of(answer->name),
 		.file = slice_of(answer->file),

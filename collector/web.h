@@ -33,6 +33,7 @@ struct answer {
 	unsigned status;
 	const char *type;
 	bool gzipped, remove;
+	bool as_core; /* ingest has a core made of the file, a report */
 	char name[64];
 	char file[WIRE_FILE];
 	struct writer body;
@@ -41,7 +42,8 @@ struct answer {
 typedef void view(const struct query *query, struct answer *answer);
 
 /* api.c: JSON. */
-view api_groups, api_group, api_group_reports, api_report, api_dump;
+view api_groups, api_group, api_group_reports, api_report, api_dump, api_core;
+view api_missing;
 /* page.c: HTML. */
 view page_groups, page_group, page_report;
 

@@ -175,6 +175,7 @@ void wire_put_page(struct writer *w, const struct page *page)
 	writer_u16(w, (uint16_t)page->status);
 	writer_u8(w, page->gzipped);
 	writer_u8(w, page->remove);
+	writer_u8(w, page->as_core);
 	wire_put_slice(w, page->type);
 	wire_put_slice(w, page->name);
 	wire_put_slice(w, page->file);
@@ -186,6 +187,7 @@ bool wire_get_page(struct reader *r, struct page *out)
 	out->status = reader_u16(r);
 	out->gzipped = reader_u8(r) != 0;
 	out->remove = reader_u8(r) != 0;
+	out->as_core = reader_u8(r) != 0;
 	out->type = wire_get_slice(r);
 	out->name = wire_get_slice(r);
 	out->file = wire_get_slice(r);
@@ -204,6 +206,31 @@ void wire_put_job_done(struct writer *w, const struct job_done *done)
 	wire_put_slice(w, done->signal);
 	wire_put_slice(w, done->detail);
 	wire_put_slice(w, done->document);
+	writer_u8(w, done->is_partial);
+	writer_u32(w, (uint32_t)done->nlacks);
+	for (size_t i = 0; i < done->nlacks; i++) {
+		const struct lack *lack = &done->lacks[i];
+
+		wire_put_slice(w, (struct slice){
+			(const char *)lack->id.bytes, lack->id.len });
+		wire_put_slice(w, lack->path);
+		writer_u32(w, lack->frames);
+	}
+}
+
+static void get_lack(struct reader *r, struct lack *out)
+{
+	struct slice id = wire_get_slice(r);
+
+	memset(&out->id, 0, sizeof(out->id));
+	if (id.len == 0 || id.len > MAX_BUILD_ID) {
+		r->bad = true;
+		return;
+	}
+	memcpy(out->id.bytes, id.bytes, id.len);
+	out->id.len = (uint8_t)id.len;
+	out->path = wire_get_slice(r);
+	out->frames = reader_u32(r);
 }
 
 bool wire_get_job_done(struct reader *r, struct job_done *out)
@@ -220,5 +247,9 @@ bool wire_get_job_done(struct reader *r, struct job_done *out)
 	out->signal = wire_get_slice(r);
 	out->detail = wire_get_slice(r);
 	out->document = wire_get_slice(r);
+	out->is_partial = reader_u8(r) != 0;
+	out->nlacks = reader_count(r, WIRE_LACKS, 12);
+	for (size_t i = 0; i < out->nlacks && !r->bad; i++)
+		get_lack(r, &out->lacks[i]);
 	return !r->bad && reader_left(r) == 0 && outcome <= JOB_OUTAGE;
 }

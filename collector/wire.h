@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../lib/report/bytes.h"
+#include "../lib/report/report.h"
 
 enum {
 	WIRE_TAGS = 32,          /* of one report; more are refused */
@@ -22,6 +23,7 @@ enum {
 	WIRE_MAX_ADMIN = 64 << 10,
 	WIRE_MAX_GET = 64 << 10,
 	WIRE_MAX_PAGE = 64 << 20,
+	WIRE_LACKS = 64,         /* modules of one report */
 	WIRE_FILE = 64,          /* a path below the data directory */
 	WIRE_GROUP = 17,         /* a group's id: 16 hex digits */
 };
@@ -73,6 +75,23 @@ struct check_job {
 	char file[WIRE_FILE];
 	uint64_t max_unpacked;
 	bool gzip;
+};
+
+/* MSG_TOOL: have `epitaph` do something with a file. */
+enum tool { TOOL_TAKE_SYMBOLS, TOOL_MAKE_CORE };
+
+struct tool_job {
+	enum tool tool;
+	char file[WIRE_FILE]; /* symbols that were received; a report */
+	char to[WIRE_FILE];   /* the core */
+};
+
+/* MSG_TOOL_DONE */
+struct tool_done {
+	uint32_t status; /* HTTP */
+	bool is_new;     /* of symbols: as good a file was not there */
+	char build_id[2 * MAX_BUILD_ID + 1]; /* and whose they are: hex */
+	char why[256];   /* where the status is no success */
 };
 
 /* MSG_CHECKED and MSG_REPORT: a body, as its parser saw it. */
@@ -144,6 +163,7 @@ struct page {
 	unsigned status;
 	bool gzipped;      /* Content-Encoding: gzip */
 	bool remove;       /* the file is a temporary one */
+	bool as_core;      /* the file is a report, of which a core is wanted */
 	struct slice type; /* Content-Type */
 	struct slice name; /* for Content-Disposition, or empty */
 	struct slice file;
@@ -167,14 +187,24 @@ enum job_outcome {
 	JOB_OUTAGE,   /* ours: the attempt does not count */
 };
 
+/* A module of which a report has frames, and nobody has symbols. */
+struct lack {
+	struct build_id id;
+	struct slice path;
+	uint32_t frames;
+};
+
 struct job_done {
 	uint8_t id[16];
 	enum job_outcome outcome;
 	bool has_semantic;
+	bool is_partial; /* that, for want of symbols: it may not last */
 	uint8_t semantic[16];
 	struct slice title, reason, signal;
 	struct slice detail;   /* of a failure */
 	struct slice document; /* gzipped JSON */
+	struct lack lacks[WIRE_LACKS];
+	size_t nlacks;
 };
 
 void wire_put_job_done(struct writer *w, const struct job_done *done);

@@ -48,8 +48,8 @@ bool store_dir(char *out, size_t cap)
 	return len > 0 && (size_t)len < cap;
 }
 
-static bool entry_path(const char *dir, const struct build_id *id,
-		       enum store_kind kind, char *out, size_t cap)
+bool store_path(const char *dir, const struct build_id *id,
+		enum store_kind kind, char *out, size_t cap)
 {
 	char hex[2 * MAX_BUILD_ID + 1];
 
@@ -62,7 +62,7 @@ static bool entry_path(const char *dir, const struct build_id *id,
 bool store_index_path(const char *dir, const struct build_id *id, char *out,
 		      size_t cap)
 {
-	return entry_path(dir, id, STORE_INDEX, out, cap);
+	return store_path(dir, id, STORE_INDEX, out, cap);
 }
 
 void store_touch(const char *path)
@@ -94,7 +94,7 @@ static bool once_path(const char *dir, const struct build_id *id, char *out,
 {
 	size_t len;
 
-	if (!entry_path(dir, id, STORE_CODE, out, cap))
+	if (!store_path(dir, id, STORE_CODE, out, cap))
 		return false;
 	len = strlen(out);
 	return (size_t)snprintf(out + len, cap - len, ".once") < cap - len;
@@ -262,24 +262,30 @@ static bool write_all(int fd, const char *bytes, size_t len, struct error *err)
 
 /* What is written aside, to take the place of PATH. */
 struct aside {
-	char path[PATH_MAX], aside[PATH_MAX + 16];
+	const char *path;
+	char aside[PATH_MAX + 16];
 	int fd;
 };
 
-static bool open_aside(const char *dir, const struct build_id *id,
-		       enum store_kind kind, struct aside *out,
-		       struct error *err)
+/* Make the directories that PATH lies in. */
+static void make_dirs_of(const char *path)
 {
-	char *slash;
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
 
-	if (!entry_path(dir, id, kind, out->path, sizeof(out->path)))
-		return fail(err, ERR_BAD_DATA, "no build-id");
-	slash = strrchr(out->path, '/');
-	*slash = '\0';
-	make_dirs(out->path);
-	*slash = '/';
-	snprintf(out->aside, sizeof(out->aside), "%s.%d", out->path,
-		 (int)getpid());
+	if (slash == NULL || slash == path ||
+	    (size_t)(slash - path) >= sizeof(dir))
+		return;
+	memcpy(dir, path, (size_t)(slash - path));
+	dir[slash - path] = '\0';
+	make_dirs(dir);
+}
+
+static bool open_aside(const char *path, struct aside *out, struct error *err)
+{
+	out->path = path;
+	make_dirs_of(path);
+	snprintf(out->aside, sizeof(out->aside), "%s.%d", path, (int)getpid());
 	out->fd = open(out->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC |
 					   O_NOFOLLOW, MODE_FILE);
 	return out->fd >= 0 || fail_errno(err, "open");
@@ -300,26 +306,43 @@ static bool close_aside(struct aside *aside, bool done, struct error *err)
 bool store_publish(const char *dir, const struct build_id *id,
 		   const void *bytes, size_t len, struct error *err)
 {
-	char once[PATH_MAX];
+	char path[PATH_MAX], once[PATH_MAX];
 	struct aside aside;
 
+	if (!store_path(dir, id, STORE_INDEX, path, sizeof(path)))
+		return fail(err, ERR_BAD_DATA, "no build-id");
 	if (len < STORE_MAX_BYTES)
 		store_prune(dir, STORE_MAX_BYTES - len);
 	if (once_path(dir, id, once, sizeof(once)))
 		unlink(once);
-	return open_aside(dir, id, STORE_INDEX, &aside, err) &&
+	return open_aside(path, &aside, err) &&
 	       close_aside(&aside, write_all(aside.fd, bytes, len, err), err);
 }
 
-bool store_add(const char *dir, const struct build_id *id,
-	       enum store_kind kind, int fd, struct error *err)
+/* The name of a file is durable once its directory is. */
+static bool sync_dir_of(const char *path, struct error *err)
+{
+	char dir[PATH_MAX];
+	bool ok;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path),
+		 path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ok = (fd >= 0 && fsync(fd) == 0) || fail_errno(err, "sync %s", dir);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool store_copy(const char *path, int fd, struct error *err)
 {
 	char bytes[COPY];
 	struct aside aside;
 	bool done = true;
 	ssize_t n;
 
-	if (!open_aside(dir, id, kind, &aside, err))
+	if (!open_aside(path, &aside, err))
 		return false;
 	for (off_t at = 0; done && (n = pread(fd, bytes, COPY, at)) != 0;
 	     at += n)
@@ -327,5 +350,29 @@ bool store_add(const char *dir, const struct build_id *id,
 			     : fail_errno(err, "read");
 	if (done && fsync(aside.fd) != 0)
 		done = fail_errno(err, "fsync");
-	return close_aside(&aside, done, err);
+	return close_aside(&aside, done, err) && sync_dir_of(path, err);
+}
+
+bool store_move(const char *from, const char *path, int fd, struct error *err)
+{
+	make_dirs_of(path);
+	if (fchmod(fd, MODE_FILE) != 0 || fsync(fd) != 0)
+		return fail_errno(err, "fsync");
+	if (rename(from, path) == 0)
+		return sync_dir_of(path, err);
+	if (errno != EXDEV)
+		return fail_errno(err, "rename");
+	return store_copy(path, fd, err) && (unlink(from) == 0 ||
+					     fail_errno(err, "unlink"));
+}
+
+bool store_link(const char *dir, const struct build_id *id, struct error *err)
+{
+	char code[PATH_MAX], debug[PATH_MAX];
+
+	if (!store_path(dir, id, STORE_CODE, code, sizeof(code)) ||
+	    !store_path(dir, id, STORE_DEBUG, debug, sizeof(debug)))
+		return fail(err, ERR_BAD_DATA, "no build-id");
+	return link(code, debug) == 0 || errno == EEXIST ||
+	       fail_errno(err, "link");
 }

@@ -41,9 +41,20 @@ void store_list_free(struct store_list *list);
  * of them take at most MAX bytes. How many went. */
 size_t store_prune(const char *dir, uint64_t max);
 
-/* Copy the file FD, of the module with ID, there. */
-bool store_add(const char *dir, const struct build_id *id,
-	       enum store_kind kind, int fd, struct error *err);
+/* The path of the file of that KIND of the module with ID. False where it would
+ * be too long, or ID is no build-id. */
+bool store_path(const char *dir, const struct build_id *id,
+		enum store_kind kind, char *out, size_t cap);
+
+/* Put a copy of the file FD at PATH, whole and durable, or not at all. */
+bool store_copy(const char *path, int fd, struct error *err);
+
+/* The same with the file itself, which is FROM and open as FD. */
+bool store_move(const char *from, const char *path, int fd, struct error *err);
+
+/* Call the binary of the module with ID its debug file, too, where the store
+ * has none. */
+bool store_link(const char *dir, const struct build_id *id, struct error *err);
 
 /* The path of the index of the module with ID. False where it has none. */
 bool store_index_path(const char *dir, const struct build_id *id, char *out,

@@ -618,6 +618,29 @@ bool sym_read_id(const char *text, size_t len, struct sym_id *out)
 	return true;
 }
 
+/* MODULE, system, machine, id, and the rest is the name. */
+bool sym_read_name(const char *text, size_t len, char *out, size_t cap)
+{
+	const char *end = memchr(text, '\n', len), *at = text;
+	size_t name_len;
+
+	for (int i = 0; end && at && i < 4; i++) {
+		at = memchr(at, ' ', (size_t)(end - at));
+		at = at ? at + 1 : NULL;
+	}
+	if (!end || !at)
+		return false;
+	if (end > at && end[-1] == '\r')
+		end--;
+	name_len = (size_t)(end - at);
+	if (name_len == 0 || name_len >= cap || at[0] == '.' ||
+	    memchr(at, '/', name_len) || memchr(at, '\0', name_len))
+		return false;
+	memcpy(out, at, name_len);
+	out[name_len] = '\0';
+	return true;
+}
+
 void sym_id_of(const struct build_id *build_id, struct sym_id *out)
 {
 	*out = (struct sym_id){ .code = *build_id };

@@ -136,6 +136,10 @@ const char *sym_copy(const struct sym *sym, struct sym_text text, char **to);
  * it does not begin as such a file does. */
 bool sym_read_id(const char *text, size_t len, struct sym_id *out);
 
+/* The module's name, of TEXT as for sym_read_id(), as a name that a file could
+ * have. False where it is none. */
+bool sym_read_name(const char *text, size_t len, char *out, size_t cap);
+
 /* True where a file with the identity HAS is one for a module with the
  * build-id WANTED. */
 bool sym_id_matches(const struct build_id *wanted, const struct sym_id *has);

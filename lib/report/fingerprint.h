@@ -43,4 +43,8 @@ struct semantic {
 void fingerprint_semantic(int signal, const struct named_frame *frames,
 			  size_t nframes, struct semantic *out);
 
+/* True where the TITLE of a semantic fingerprint has a frame without a name:
+ * with symbols it would be another. */
+bool fingerprint_is_partial(const char *title);
+
 #endif

@@ -43,6 +43,9 @@ enum {
 	RULES_VERSION = 1,   /* hashed: new rules make new fingerprints */
 };
 
+/* Between the module and the offset of a frame without a name. */
+#define UNNAMED "!+0x"
+
 enum kind {
 	KIND_NOTHING, /* no name and no module */
 	KIND_END,     /* how it ended: cut it and what is above */
@@ -279,7 +282,7 @@ static void token(const struct named_frame *frame, char out[FUNCNAME_MAX])
 		funcname_clean(frame->function, out);
 		return;
 	}
-	snprintf(out, FUNCNAME_MAX, "%.900s!+0x%" PRIx64,
+	snprintf(out, FUNCNAME_MAX, "%.900s" UNNAMED "%" PRIx64,
 		 has_text(frame->module) ? basename_of(frame->module) : "?",
 		 frame->offset);
 }
@@ -515,4 +518,9 @@ void fingerprint_semantic(int signal, const struct named_frame *frames,
 	choose(&walk, out);
 	hash(signal, &walk, out);
 	make_title(&walk, out);
+}
+
+bool fingerprint_is_partial(const char *title)
+{
+	return strstr(title, UNNAMED) != NULL;
 }

@@ -2,8 +2,10 @@
  * its answers are bounded, and parsed by jansson. */
 #include "api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../lib/report/report.h"
 #include "http_curl.h"
@@ -74,24 +76,70 @@ static bool refuse(int status, const struct writer *body, struct error *err)
 	return false;
 }
 
-bool api_get(const struct cli_options *options, const char *path,
-	     struct writer *out, struct error *err)
+/* A client with the token; NULL with ERR. */
+static struct http_curl *connect_to(const struct cli_options *options,
+				    struct error *err)
 {
 	struct http_curl *http;
 	char *token;
-	int status = 0;
-	bool ok;
 
 	if (!api_token(options, &token, err))
-		return false;
+		return NULL;
 	http = http_curl_new(options->url, token, err);
-	ok = http && http_curl_get(http, path, out, &status, err);
-	if (ok && (status < 200 || status > 299))
-		ok = refuse(status, out, err);
-	else if (!ok)
-		fail_context(err, "%s", options->url);
-	http_curl_free(http);
 	free(token);
+	return http;
+}
+
+/* What became of a request, and the end of HTTP (which may be NULL). */
+static bool conclude(const struct cli_options *options, struct http_curl *http,
+		     bool ok, int status, const struct writer *body,
+		     struct error *err)
+{
+	http_curl_free(http);
+	if (!ok)
+		return fail_context(err, "%s", options->url);
+	return (status >= 200 && status <= 299) || refuse(status, body, err);
+}
+
+bool api_get(const struct cli_options *options, const char *path,
+	     struct writer *out, struct error *err)
+{
+	struct http_curl *http = connect_to(options, err);
+	int status = 0;
+	bool ok = http && http_curl_get(http, path, out, &status, err);
+
+	return conclude(options, http, ok, status, out, err);
+}
+
+bool api_put_file(const struct cli_options *options,
+		  const struct api_upload *upload, int *status_out,
+		  struct error *err)
+{
+	struct http_upload body = { .progress = upload->progress,
+				    .context = upload->context };
+	struct http_curl *http = NULL;
+	struct writer answer;
+	int status = 0;
+	struct stat st;
+	bool ok;
+
+	body.file = fopen(upload->file, "re");
+	if (body.file == NULL)
+		return fail_errno(err, "open");
+	writer_init(&answer, SHIP_MAX_RESPONSE);
+	if (fstat(fileno(body.file), &st) != 0 || !S_ISREG(st.st_mode)) {
+		ok = fail(err, ERR_UNSUPPORTED, "not a regular file");
+	} else {
+		body.size = (uint64_t)st.st_size;
+		http = connect_to(options, err);
+		ok = http && http_curl_put(http, upload->path, &body, &answer,
+					   &status, err);
+		ok = conclude(options, http, ok, status, &answer, err);
+	}
+	fclose(body.file);
+	writer_fini(&answer);
+	if (ok)
+		*status_out = status;
 	return ok;
 }
 

@@ -3,6 +3,7 @@
 #define EPITAPH_CLI_API_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -29,5 +30,19 @@ bool api_get(const struct cli_options *options, const char *path,
 /* The same, as JSON; the caller owns it. NULL on failure. */
 json_t *api_get_json(const struct cli_options *options, const char *path,
 		     struct error *err);
+
+/* A file that goes to the collector as it is. */
+struct api_upload {
+	const char *path; /* of the API */
+	const char *file;
+	void (*progress)(void *context, uint64_t done, uint64_t total);
+	void *context;
+};
+
+/* PUT it, piece by piece. *STATUS_OUT is of the success. Errors as api_get(),
+ * and ERR_SYSTEM where the file cannot be read. */
+bool api_put_file(const struct cli_options *options,
+		  const struct api_upload *upload, int *status_out,
+		  struct error *err);
 
 #endif

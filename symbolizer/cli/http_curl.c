@@ -14,6 +14,8 @@ enum {
 	/* A slow link may need a while for 32 MiB; a dead one is noticed by
 	 * its silence. */
 	SILENCE_S = 30,
+	/* Behind an upload a collector looks at all of it. */
+	VERDICT_S = 180,
 };
 
 static const char unix_prefix[] = "http+unix://";
@@ -38,6 +40,7 @@ struct http_curl {
 	char *sock;  /* unix socket, or NULL */
 	char *token; /* or NULL */
 	bool is_local; /* no proxy on the way to ourselves */
+	long silence_s;
 	char trouble[CURL_ERROR_SIZE];
 };
 
@@ -127,6 +130,7 @@ struct http_curl *http_curl_new(const char *url, const char *token,
 		fail(err, ERR_NO_MEMORY, "no memory");
 		return NULL;
 	}
+	http->silence_s = SILENCE_S;
 	http->easy = curl.init();
 	http->token = token ? strdup(token) : NULL;
 	if (http->easy && take_url(http, url, err))
@@ -205,7 +209,7 @@ static void set_common(struct http_curl *http, const char *url,
 	curl.setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 		    (long)CONNECT_TIMEOUT_MS);
 	curl.setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl.setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
+	curl.setopt(easy, CURLOPT_LOW_SPEED_TIME, http->silence_s);
 	curl.setopt(easy, CURLOPT_USERAGENT, "epitaph");
 	if (http->sock)
 		curl.setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->sock);
@@ -256,6 +260,52 @@ bool http_curl_get(struct http_curl *http, const char *path,
 	struct curl_slist *headers = NULL;
 	bool ok;
 
+	if (!add_token(&headers, http->token))
+		ok = fail(err, ERR_BAD_DATA, "the token will not do");
+	else
+		ok = request(http, path, headers, body, status_out, err);
+	curl.slist_free_all(headers);
+	return ok;
+}
+
+static size_t read_file(char *to, size_t size, size_t n, void *context)
+{
+	const struct http_upload *upload = context;
+	size_t got = fread(to, size, n, upload->file);
+
+	return ferror(upload->file) ? CURL_READFUNC_ABORT : got;
+}
+
+static int tell_progress(void *context, curl_off_t down, curl_off_t got,
+			 curl_off_t up, curl_off_t sent)
+{
+	const struct http_upload *upload = context;
+
+	(void)down;
+	(void)got;
+	(void)up;
+	upload->progress(upload->context, (uint64_t)sent, upload->size);
+	return 0;
+}
+
+/* A server that says no before all of the file has come is heard at once, as
+ * it says so in answer to Expect, or at the end. */
+bool http_curl_put(struct http_curl *http, const char *path,
+		   struct http_upload *upload, struct writer *body,
+		   int *status_out, struct error *err)
+{
+	struct curl_slist *headers = NULL;
+	CURL *easy = http->easy;
+	bool ok;
+
+	curl.setopt(easy, CURLOPT_UPLOAD, 1L);
+	curl.setopt(easy, CURLOPT_READFUNCTION, read_file);
+	curl.setopt(easy, CURLOPT_READDATA, upload);
+	curl.setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->size);
+	curl.setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl.setopt(easy, CURLOPT_XFERINFOFUNCTION, tell_progress);
+	curl.setopt(easy, CURLOPT_XFERINFODATA, upload);
+	http->silence_s = VERDICT_S;
 	if (!add_token(&headers, http->token))
 		ok = fail(err, ERR_BAD_DATA, "the token will not do");
 	else

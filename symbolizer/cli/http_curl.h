@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "../../lib/report/bytes.h"
 #include "../../lib/spool/ship.h"
@@ -23,6 +25,19 @@ void http_curl_free(struct http_curl *http);
  * limit. False where no response came. */
 bool http_curl_get(struct http_curl *http, const char *path,
 		   struct writer *body, int *status_out, struct error *err);
+
+struct http_upload {
+	FILE *file;
+	uint64_t size;
+	void (*progress)(void *context, uint64_t done, uint64_t total);
+	void *context;
+};
+
+/* PUT the file of UPLOAD to PATH, piece by piece; for as long as bytes move.
+ * The answer's body is appended to BODY. */
+bool http_curl_put(struct http_curl *http, const char *path,
+		   struct http_upload *upload, struct writer *body,
+		   int *status_out, struct error *err);
 
 /* A ship_post; CONTEXT is a struct http_curl. */
 bool http_curl_post(void *context, const char *path, const char *type,

@@ -15,12 +15,15 @@
 #include "../array.h"
 #include "../child.h"
 #include "../index/index.h"
+#include "../intake.h"
 #include "../lookup.h"
 #include "../print.h"
 #include "../store.h"
 #include "../symbolize.h"
+#include "api.h"
 #include "cli.h"
 #include "input.h"
+#include "symbols.h"
 #include "symdump.h"
 
 static const char verb[] = "symbols";
@@ -34,7 +37,7 @@ enum {
 struct arguments {
 	struct cli_options options;
 	char store[PATH_MAX];
-	uint64_t max;
+	uint64_t max; /* 0: not given */
 	struct symdump_options dump;
 	char **list; /* files, up to NULL */
 };
@@ -159,19 +162,15 @@ static bool is_sym(const char *path)
 
 static void copy_file(const struct order *order, int fd)
 {
-	struct elf_file file;
+	const struct intake_order copy = {
+		.store = order->arguments->store,
+		.path = order->path,
+	};
+	struct intake done;
 	struct error err;
 
-	if (!elf_file_open(order->path, &file, &err)) {
-		if (is_sym(order->path))
-			return;
+	if (!is_sym(order->path) && !intake(&copy, &done, &err))
 		answer(fd, ANSWER_FAILED, &err);
-	}
-	if (!store_add(order->arguments->store, &file.build_id,
-		       file.has_code ? STORE_CODE : STORE_DEBUG, file.fd,
-		       &err))
-		answer(fd, ANSWER_FAILED, &err);
-	elf_file_close(&file);
 }
 
 /* Make the index, and say what came of it. */
@@ -207,7 +206,8 @@ static void index_file(void *context, int fd)
 }
 
 /* False where it could not be read, with ERR. */
-static bool do_file(struct order *order, enum answer *out, struct error *err)
+static bool do_file(child_job *job, struct order *order, enum answer *out,
+		    struct error *err)
 {
 	struct child child = {
 		.idle = tell_progress, .idle_context = order,
@@ -215,8 +215,8 @@ static bool do_file(struct order *order, enum answer *out, struct error *err)
 	char byte = 0, text[sizeof(err->text)] = "";
 	size_t len = 0;
 
-	if (!child_start(index_file, order,
-			 child_now_ms() + INDEX_DEADLINE_MS, &child, err))
+	if (!child_start(job, order, child_now_ms() + INDEX_DEADLINE_MS,
+			 &child, err))
 		return false;
 	child_read(&child, &byte, 1);
 	while (len + 1 < sizeof(text) && child_read(&child, text + len, 1))
@@ -248,13 +248,63 @@ static int add_or_index(const struct arguments *arguments, bool copies)
 		order.path = files.paths[i];
 		tell_progress(&order);
 		/* A directory may hold anything; a file was meant. */
-		if (!do_file(&order, &what, &err) && files.named[i])
+		if (!do_file(index_file, &order, &what, &err) &&
+		    files.named[i])
 			status = cli_fail(verb, order.path, &err);
 		done += what == ANSWER_DONE;
 		without += what == ANSWER_NO_LINES;
 	}
 	cli_progress_end();
 	printf("%zu indexed, %zu without lines\n", done, without);
+	files_free(&files);
+	return status;
+}
+
+/* Sending */
+
+/* A file that was come upon may be anything: whether it is worth sending. */
+static void judge_file(void *context, int fd)
+{
+	const struct order *order = context;
+	struct elf_file file;
+	struct error err;
+
+	if (is_sym(order->path))
+		answer(fd, ANSWER_DONE, NULL);
+	if (!elf_file_open(order->path, &file, &err))
+		answer(fd, ANSWER_FAILED, &err);
+	answer(fd, file.build_id.len > 0 && (file.has_code || file.has_dwarf ||
+					     file.has_symtab)
+			   ? ANSWER_DONE : ANSWER_NO_LINES, NULL);
+}
+
+static int send_files(const struct arguments *arguments)
+{
+	struct order order = { .arguments = arguments };
+	size_t n[SENT_KINDS] = { 0 };
+	int status = CLI_DONE;
+	struct files files;
+
+	if (!find_files(arguments->list, &files)) {
+		files_free(&files);
+		return cli_failf(verb, NULL, "too many files");
+	}
+	for (size_t i = 0; i < files.len; i++) {
+		enum answer what = ANSWER_DONE;
+		enum sent sent;
+		struct error err;
+
+		order.path = files.paths[i];
+		if (!files.named[i] && (!do_file(judge_file, &order, &what,
+						 &err) ||
+					what != ANSWER_DONE))
+			continue;
+		if (symbols_send(&arguments->options, order.path, &sent, &err))
+			n[sent]++;
+		else
+			status = cli_fail(verb, order.path, &err);
+	}
+	printf("%zu sent, %zu there already\n", n[SENT_NEW], n[SENT_SAME]);
 	files_free(&files);
 	return status;
 }
@@ -503,23 +553,26 @@ static bool parse_size(const char *text, uint64_t *out)
 static int parse(int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
+		{ "collector", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "symbols", required_argument, NULL, 'S' },
+		{ "token-file", required_argument, NULL, 'T' },
 		{ "tree", required_argument, NULL, 't' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
-	out->max = STORE_MAX_BYTES;
 	if (!store_dir(out->store, sizeof(out->store)))
 		out->store[0] = '\0';
-	while ((option = getopt_long(argc, argv, "o:S:h", options, NULL)) !=
+	while ((option = getopt_long(argc, argv, "c:o:S:h", options, NULL)) !=
 	       -1) {
 		switch (option) {
+		case 'c': out->options.url = optarg; break;
+		case 'T': out->options.token_file = optarg; break;
 		case 'j': out->options.json = true; break;
 		case 'n': out->dump.name = optarg; break;
 		case 'o': out->dump.output = optarg; break;
@@ -551,10 +604,58 @@ static int dump(const struct arguments *arguments)
 
 static int prune(const struct arguments *arguments)
 {
-	size_t n = store_prune(arguments->store, arguments->max);
+	size_t n = store_prune(arguments->store, arguments->max
+							 ? arguments->max
+							 : STORE_MAX_BYTES);
 
 	printf("%zu removed\n", n);
 	return CLI_DONE;
+}
+
+/* With a collector: its files, or its reports. */
+static int talk(const char *what, const struct arguments *arguments)
+{
+	bool adds = strcmp(what, "add") == 0;
+
+	if (!adds && strcmp(what, "missing") != 0)
+		return cli_usage(verb, "-c: of add and missing alone");
+	if (adds != (arguments->list[0] != NULL))
+		return cli_usage(verb, adds ? "add: no file is named"
+					    : "missing: files, or -c?");
+	return adds ? send_files(arguments)
+		    : symbols_missing_there(&arguments->options);
+}
+
+static int act(const char *what, const struct arguments *arguments)
+{
+	bool takes_files = strcmp(what, "add") == 0 ||
+			   strcmp(what, "dump") == 0 ||
+			   strcmp(what, "index") == 0 ||
+			   strcmp(what, "missing") == 0 ||
+			   strcmp(what, "take") == 0;
+
+	if (takes_files && !arguments->list[0])
+		return cli_usage(verb, "%s: no file is named", what);
+	if (!takes_files && arguments->list[0])
+		return cli_usage(verb, "%s: %s: unexpected", what,
+				 arguments->list[0]);
+	if (strcmp(what, "add") == 0)
+		return add_or_index(arguments, true);
+	if (strcmp(what, "dump") == 0)
+		return dump(arguments);
+	if (strcmp(what, "index") == 0)
+		return add_or_index(arguments, false);
+	if (strcmp(what, "missing") == 0)
+		return missing(arguments);
+	if (strcmp(what, "list") == 0)
+		return list(arguments);
+	if (strcmp(what, "prune") == 0)
+		return prune(arguments);
+	if (strcmp(what, "take") == 0)
+		return symbols_take(arguments->store, arguments->max,
+				    arguments->list[0]);
+	return cli_usage(verb, "%s: add, dump, index, list, missing or prune?",
+			 what);
 }
 
 int cli_symbols(int argc, char **argv)
@@ -562,7 +663,6 @@ int cli_symbols(int argc, char **argv)
 	struct arguments arguments = { 0 };
 	int status = parse(argc, argv, &arguments);
 	const char *what;
-	bool takes_files;
 
 	if (status >= 0)
 		return status;
@@ -570,29 +670,12 @@ int cli_symbols(int argc, char **argv)
 	if (!what)
 		return cli_usage(verb, "add, dump, index, list, missing or "
 				 "prune?");
+	arguments.list++;
+	/* Only -c itself: EPITAPH_URL is set where programs crash, and adding
+	 * to the store of this machine is no word to others. */
+	if (arguments.options.url)
+		return talk(what, &arguments);
 	if (arguments.store[0] == '\0')
 		return cli_failf(verb, NULL, "no store: name one with -S");
-	arguments.list++;
-	takes_files = strcmp(what, "add") == 0 || strcmp(what, "dump") == 0 ||
-		      strcmp(what, "index") == 0 ||
-		      strcmp(what, "missing") == 0;
-	if (takes_files && !arguments.list[0])
-		return cli_usage(verb, "%s: no file is named", what);
-	if (!takes_files && arguments.list[0])
-		return cli_usage(verb, "%s: %s: unexpected", what,
-				 arguments.list[0]);
-	if (strcmp(what, "add") == 0)
-		return add_or_index(&arguments, true);
-	if (strcmp(what, "dump") == 0)
-		return dump(&arguments);
-	if (strcmp(what, "index") == 0)
-		return add_or_index(&arguments, false);
-	if (strcmp(what, "missing") == 0)
-		return missing(&arguments);
-	if (strcmp(what, "list") == 0)
-		return list(&arguments);
-	if (strcmp(what, "prune") == 0)
-		return prune(&arguments);
-	return cli_usage(verb, "%s: add, dump, index, list, missing or prune?",
-			 what);
+	return act(what, &arguments);
 }

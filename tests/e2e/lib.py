@@ -620,6 +620,12 @@ def fake_collector(answers, unix=None):
         server.server_close()
 
 
+def raw_connection(collector):
+    """A socket connected to COLLECTOR, for what no client would send."""
+    where = urllib.parse.urlsplit(collector.url)
+    return socket.create_connection((where.hostname, where.port), timeout=30)
+
+
 def symbolize_at(collector, report_id):
     """What COLLECTOR says of a report: as symbolize() of the same."""
     answer = collector.get(f"/api/v1/reports/{report_id}")
