@@ -175,6 +175,8 @@ SYMBOLIZER_SRCS = \
 	symbolizer/array.c \
 	symbolizer/child.c \
 	symbolizer/corefile.c \
+	symbolizer/curl.c \
+	symbolizer/debuginfod.c \
 	symbolizer/demangle.c \
 	symbolizer/dwarf/abbrev.c \
 	symbolizer/dwarf/ahead.c \
@@ -188,6 +190,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/dwarf/tree.c \
 	symbolizer/dwarf/unit.c \
 	symbolizer/elffile.c \
+	symbolizer/fetch.c \
 	symbolizer/finder.c \
 	symbolizer/gopclntab.c \
 	symbolizer/index/build.c \
@@ -207,6 +210,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/print_text.c \
 	symbolizer/regular.c \
 	symbolizer/rewind.c \
+	symbolizer/server.c \
 	symbolizer/source.c \
 	symbolizer/store.c \
 	symbolizer/stubs.c \
@@ -239,6 +243,7 @@ CLI_SRCS = \
 	symbolizer/cli/list.c \
 	symbolizer/cli/main.c \
 	symbolizer/cli/run.c \
+	symbolizer/cli/servers.c \
 	symbolizer/cli/show.c \
 	symbolizer/cli/stack.c \
 	symbolizer/cli/symbolize.c \
@@ -284,6 +289,7 @@ SYMBOLIZER_UNITS = \
 	index \
 	index_dwarf \
 	index_frames \
+	store \
 	symbols \
 	symwrite
 
@@ -328,6 +334,7 @@ UNIT_TESTS = \
 	shstk \
 	siginfo \
 	spool \
+	store \
 	sym \
 	symbols \
 	symwrite \

@@ -34,6 +34,10 @@ static const char help[] =
 "  --store sqlite         where reports are kept\n"
 "  --epitaph FILE         the program that symbolizes (beside epitaphd)\n"
 "  --symbols DIR          its symbol store (symbols, in --data's DIR)\n"
+"  --debuginfod URL       repeatable: ask this server for symbols that are\n"
+"                         missing (none; DEBUGINFOD_URLS is not read)\n"
+"  --debuginfod-timeout SECONDS\n"
+"                         that a report may wait for them all (10)\n"
 "  --max-sent SIZE        a report as sent (32M)\n"
 "  --max-unpacked SIZE    a report unpacked (128M)\n"
 "  --max-symbols SIZE     a file of symbols, as sent and unpacked (4G)\n"
@@ -56,6 +60,8 @@ static const struct option options[] = {
 	{ "store", required_argument, NULL, 'k' },
 	{ "epitaph", required_argument, NULL, 'k' },
 	{ "symbols", required_argument, NULL, 'k' },
+	{ "debuginfod", required_argument, NULL, 'k' },
+	{ "debuginfod-timeout", required_argument, NULL, 'k' },
 	{ "max-sent", required_argument, NULL, 'k' },
 	{ "max-unpacked", required_argument, NULL, 'k' },
 	{ "max-symbols", required_argument, NULL, 'k' },
@@ -186,6 +192,20 @@ static bool set_store(struct settings *settings, const char *value,
 			sizeof(settings->store), err);
 }
 
+static bool add_server(struct settings *s, const char *value,
+		       struct error *err)
+{
+	if (strncmp(value, "http://", 7) != 0 &&
+	    strncmp(value, "https://", 8) != 0)
+		return fail(err, ERR_BAD_DATA, "debuginfod: \"%s\" is neither "
+			    "http:// nor https://", value);
+	if (s->ndebuginfod == CONFIG_SERVERS)
+		return fail(err, ERR_TOO_LARGE, "debuginfod: %d servers at "
+			    "most", (int)CONFIG_SERVERS);
+	return set_text("debuginfod", value, s->debuginfod[s->ndebuginfod++],
+			CONFIG_URL, err);
+}
+
 bool config_set(struct settings *s, const char *key, const char *value,
 		struct error *err)
 {
@@ -204,6 +224,10 @@ bool config_set(struct settings *s, const char *key, const char *value,
 	if (strcmp(key, "symbols") == 0)
 		return set_path(key, value, s->symbols, sizeof(s->symbols),
 				err);
+	if (strcmp(key, "debuginfod") == 0)
+		return add_server(s, value, err);
+	if (strcmp(key, "debuginfod-timeout") == 0)
+		return set_u32(key, value, 1, 40, &s->debuginfod_s, err);
 	if (strcmp(key, "max-sent") == 0)
 		return parse_number(key, value, 1024, (uint64_t)1 << 30,
 				    &s->max_sent, err);
@@ -292,6 +316,7 @@ static void set_defaults(struct settings *settings)
 	memset(settings, 0, sizeof(*settings));
 	text_copy(settings->data, sizeof(settings->data), "/var/lib/epitaph");
 	text_copy(settings->store, sizeof(settings->store), "sqlite");
+	settings->debuginfod_s = 10;
 	settings->workers = 2;
 	settings->bodies = 5;
 	settings->retention_days = 90;

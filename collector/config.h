@@ -19,6 +19,8 @@ enum {
 	CONFIG_WORKERS = 16,
 	CONFIG_PATH = 1024,
 	CONFIG_PORT = 7350,
+	CONFIG_SERVERS = 8,
+	CONFIG_URL = 512,
 	CONFIG_CANARY_SECRET = 33, /* 32 hex digits */
 };
 
@@ -37,6 +39,9 @@ struct settings {
 	struct listen_address listen[CONFIG_LISTEN];
 	uint32_t nlisten;
 	bool listen_given;
+	char debuginfod[CONFIG_SERVERS][CONFIG_URL];
+	uint32_t ndebuginfod;
+	uint32_t debuginfod_s;   /* that one report may wait for them */
 	uint32_t workers;
 	uint32_t bodies;         /* wanted for each exact fingerprint */
 	uint32_t retention_days;

@@ -9,7 +9,8 @@
 #include "child.h"
 #include "config.h"
 
-enum { PROGRAM_ARGS = 24 };
+/* Room for a command line with all its servers, and NULL. */
+enum { PROGRAM_ARGS = 10 + 2 * CONFIG_SERVERS };
 
 /* Where its symbol store is, "DATA/symbols" unless SETTINGS name another. */
 void program_store(const struct settings *settings, char *to, size_t cap);

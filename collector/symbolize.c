@@ -2,6 +2,7 @@
  * gives each to a disposable `epitaph symbolize --json`. It does not open
  * reports; what the child prints is measured, parsed as JSON and boiled down
  * to the few fields that group it. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
@@ -56,11 +57,21 @@ static void be_the_child(void *context)
 {
 	const struct order *order = context;
 	const struct settings *settings = order->settings;
-	char path[CONFIG_PATH + WIRE_FILE + 2];
-	char *argv[] = { "epitaph", "symbolize", "--json", path, NULL };
+	char path[CONFIG_PATH + WIRE_FILE + 2], timeout[16], max[24];
+	char *argv[PROGRAM_ARGS] = {
+		"epitaph", "symbolize", "--json", path,
+		"--debuginfod-timeout", timeout, "--debuginfod-max", max,
+	};
+	size_t n = 8;
 
 	snprintf(path, sizeof(path), "%s/%s", settings->data,
 		 order->job->file);
+	snprintf(timeout, sizeof(timeout), "%u", settings->debuginfod_s);
+	snprintf(max, sizeof(max), "%" PRIu64, settings->max_symbols);
+	for (uint32_t i = 0; i < settings->ndebuginfod; i++) {
+		argv[n++] = "--debuginfod";
+		argv[n++] = (char *)(uintptr_t)settings->debuginfod[i];
+	}
 	child_limit(RLIMIT_CPU, CPU_S);
 	program_exec(settings, argv, JOB_FILE);
 }

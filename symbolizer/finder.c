@@ -13,6 +13,7 @@
 
 #include <zlib.h>
 
+#include "debuginfod.h"
 #include "store.h"
 
 enum {
@@ -276,6 +277,14 @@ static bool consider_scanned(struct search *search)
 	return false;
 }
 
+static bool consider_downloads(struct search *search)
+{
+	char dir[PATH_MAX];
+
+	return debuginfod_dir(search->finder->store, dir, sizeof(dir)) &&
+	       consider_tree(search, dir);
+}
+
 static bool consider_dirs(struct search *search)
 {
 	struct finder *finder = search->finder;
@@ -289,7 +298,8 @@ static bool consider_dirs(struct search *search)
 	}
 	if (finder->ndirs > 0 && consider_scanned(search))
 		return true;
-	return finder->store[0] && consider_tree(search, finder->store);
+	return finder->store[0] && (consider_tree(search, finder->store) ||
+				    consider_downloads(search));
 }
 
 /* The path that maps has, without what the kernel appends. */
@@ -521,6 +531,27 @@ void module_files_close(struct module_files *files)
 		free(files->packages.paths[--files->packages.len]);
 }
 
+/* .gnu_debugaltlink: a name, and what is left is a build-id. The name, or NULL.
+ */
+static const char *read_alt(const struct elf_file *of, struct build_id *out)
+{
+	size_t len, name_len;
+	const char *link = elf_file_section(of, ".gnu_debugaltlink", &len);
+
+	name_len = link ? strnlen(link, len) : 0;
+	if (name_len == 0 || name_len >= len ||
+	    len - name_len - 1 > MAX_BUILD_ID || len == name_len + 1)
+		return NULL;
+	out->len = (uint8_t)(len - name_len - 1);
+	memcpy(out->bytes, link + name_len + 1, out->len);
+	return link;
+}
+
+bool finder_alt_id(const struct elf_file *of, struct build_id *out)
+{
+	return read_alt(of, out) != NULL;
+}
+
 bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 		     struct elf_file *out)
 {
@@ -532,16 +563,10 @@ bool finder_find_alt(struct finder *finder, const struct elf_file *of,
 		.finder = finder, .module = &wanted, .files = &files,
 	};
 	char dir[PATH_MAX], path[2 * PATH_MAX];
-	size_t len, name_len;
-	const char *link = elf_file_section(of, ".gnu_debugaltlink", &len);
+	const char *link = read_alt(of, &wanted.build_id);
 
-	name_len = link ? strnlen(link, len) : 0;
-	if (name_len == 0 || name_len >= len ||
-	    len - name_len - 1 > MAX_BUILD_ID || len == name_len + 1)
+	if (link == NULL)
 		return false;
-	wanted.build_id.len = (uint8_t)(len - name_len - 1);
-	memcpy(wanted.build_id.bytes, link + name_len + 1,
-	       wanted.build_id.len);
 	if (!consider_dirs(&search) &&
 	    !consider_tree(&search, DEBUG_ROOT "/.build-id") &&
 	    realpath(of->path, dir) != NULL) {

@@ -41,6 +41,10 @@ void finder_find(struct finder *finder, const struct module *module,
 		 struct module_files *out);
 void module_files_close(struct module_files *files);
 
+/* The build-id that OF's .gnu_debugaltlink (dwz) has. False where there is
+ * none. */
+bool finder_alt_id(const struct elf_file *of, struct build_id *out);
+
 /* The file that OF's .gnu_debugaltlink names (dwz). False where it names none
  * or there is none. */
 bool finder_find_alt(struct finder *finder, const struct elf_file *of,

@@ -76,8 +76,7 @@ void store_touch(const char *path)
 		utimensat(AT_FDCWD, path, now, 0);
 }
 
-/* Make PATH and what is above it. */
-static void make_dirs(char *path)
+void store_make_dirs(char *path)
 {
 	for (char *at = path + 1; (at = strchr(at, '/')) != NULL; at++) {
 		*at = '\0';
@@ -109,7 +108,7 @@ bool store_is_first(const char *dir, const struct build_id *id)
 		return true;
 	slash = strrchr(path, '/');
 	*slash = '\0';
-	make_dirs(path);
+	store_make_dirs(path);
 	*slash = '/';
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 		  MODE_FILE);
@@ -221,7 +220,8 @@ void store_list_free(struct store_list *list)
 	memset(list, 0, sizeof(*list));
 }
 
-size_t store_prune(const char *dir, uint64_t max)
+/* Of indexes alone, or of everything. */
+static size_t prune(const char *dir, uint64_t max, bool indexes_only)
 {
 	struct store_list list;
 	uint64_t bytes = 0;
@@ -230,10 +230,10 @@ size_t store_prune(const char *dir, uint64_t max)
 	if (!store_list(dir, &list))
 		return 0;
 	for (size_t i = 0; i < list.len; i++)
-		if (list.entries[i].kind == STORE_INDEX)
+		if (!indexes_only || list.entries[i].kind == STORE_INDEX)
 			bytes += list.entries[i].bytes;
 	for (size_t i = 0; i < list.len && bytes > max; i++) {
-		if (list.entries[i].kind != STORE_INDEX ||
+		if ((indexes_only && list.entries[i].kind != STORE_INDEX) ||
 		    unlink(list.entries[i].path) != 0)
 			continue;
 		bytes -= list.entries[i].bytes;
@@ -241,6 +241,16 @@ size_t store_prune(const char *dir, uint64_t max)
 	}
 	store_list_free(&list);
 	return n;
+}
+
+size_t store_prune(const char *dir, uint64_t max)
+{
+	return prune(dir, max, true);
+}
+
+size_t store_trim(const char *dir, uint64_t max)
+{
+	return prune(dir, max, false);
 }
 
 /* Publishing */
@@ -278,7 +288,7 @@ static void make_dirs_of(const char *path)
 		return;
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
-	make_dirs(dir);
+	store_make_dirs(dir);
 }
 
 static bool open_aside(const char *path, struct aside *out, struct error *err)

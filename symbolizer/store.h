@@ -41,6 +41,12 @@ void store_list_free(struct store_list *list);
  * of them take at most MAX bytes. How many went. */
 size_t store_prune(const char *dir, uint64_t max);
 
+/* The same of all that is there: of what can be had again. */
+size_t store_trim(const char *dir, uint64_t max);
+
+/* Make the directory PATH and what is above it. */
+void store_make_dirs(char *path);
+
 /* The path of the file of that KIND of the module with ID. False where it would
  * be too long, or ID is no build-id. */
 bool store_path(const char *dir, const struct build_id *id,

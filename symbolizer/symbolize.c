@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "child.h"
+#include "debuginfod.h"
 #include "lookup.h"
 #include "tailcall.h"
 #include "worker.h"
@@ -232,7 +233,7 @@ struct talk {
 	struct symbolized *out;
 	const struct symbolize_options *options;
 	struct child child;
-	bool *is_done; /* per module */
+	bool *is_done, *asked; /* per module */
 	size_t current; /* the module it said it begins; SIZE_MAX: none */
 	size_t ndone, ntotal;
 	bool ended;
@@ -491,6 +492,60 @@ static void lookup_all(struct talk *talk, struct job *job, int64_t deadline_ms)
 	}
 }
 
+/* Ask for the symbols of the modules that THREAD goes through. How many came:
+ * those are to be looked at again. */
+static size_t fetch_for(struct talk *talk, struct debuginfod *servers,
+			const struct thread *thread)
+{
+	struct report *report = talk->report;
+	size_t n = 0;
+
+	for (size_t i = 0; i < thread->nframes; i++) {
+		struct site site = site_of(report, thread, i);
+		const struct module *module = report_module(report,
+							    site.module);
+
+		if (module == NULL || talk->asked[site.module] ||
+		    talk->out->modules[site.module].status != SYMBOLS_MISSING)
+			continue;
+		talk->asked[site.module] = true;
+		if (!debuginfod_get(servers, &module->build_id,
+				    module_name(report, (size_t)site.module)))
+			continue;
+		talk->is_done[site.module] = false;
+		talk->ndone--;
+		n++;
+	}
+	return n;
+}
+
+/* What is missing may be had from others: the crashing thread's first, since
+ * the time for it is short. */
+static void fetch_missing(struct talk *talk, struct job *job,
+			  int64_t deadline_ms)
+{
+	struct report *report = talk->report;
+	struct debuginfod *servers = NULL;
+	size_t n = 0;
+
+	if (!talk->options->leaves_nothing)
+		servers = debuginfod_begin(talk->options->debuginfod);
+	if (servers == NULL)
+		return;
+	for (int crashed = 1; crashed >= 0; crashed--)
+		for (size_t i = 0; i < report->nthreads; i++)
+			if (report->threads[i].crashed == (crashed == 1) &&
+			    is_wanted(talk->options, &report->threads[i]))
+				n += fetch_for(talk, servers,
+					       &report->threads[i]);
+	if (debuginfod_trouble(servers) && talk->out->trouble == NULL)
+		talk->out->trouble = sentence(report, "%s%s", "debuginfod ",
+					      debuginfod_trouble(servers));
+	debuginfod_end(servers);
+	if (n > 0)
+		lookup_all(talk, job, deadline_ms);
+}
+
 static void rewind_all(struct talk *talk, struct job *job, int64_t deadline_ms)
 {
 	char why[sizeof(((struct error *)0)->text)];
@@ -607,7 +662,9 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	out->modules = report_alloc(report, (nmodules + 1) *
 						    sizeof(*out->modules));
 	talk.is_done = report_alloc(report, nmodules + 1);
-	if (out->modules == NULL || talk.is_done == NULL)
+	talk.asked = report_alloc(report, nmodules + 1);
+	if (out->modules == NULL || talk.is_done == NULL ||
+	    talk.asked == NULL)
 		return fail(err, ERR_NO_MEMORY, "no memory for %zu modules",
 			    nmodules);
 	for (size_t i = 0; i < nmodules; i++)
@@ -625,6 +682,7 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	job.is_done = talk.is_done;
 	if (nmodules > 0)
 		lookup_all(&talk, &job, deadline_ms);
+	fetch_missing(&talk, &job, deadline_ms);
 	make_fingerprint(report, out);
 	return true;
 }

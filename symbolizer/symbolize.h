@@ -90,6 +90,8 @@ struct module_symbols {
 /* Called now and then with how many of the modules are done. */
 typedef void symbolize_progress(void *context, size_t done, size_t total);
 
+struct debuginfod_options;
+
 struct symbolize_options {
 	const char *const *dirs; /* -S, in order; searched first */
 	size_t ndirs;
@@ -98,6 +100,8 @@ struct symbolize_options {
 	bool leaves_nothing;  /* in the symbol store */
 	const char *root;     /* before the modules' paths, such as
 	                       * /proc/PID/root; NULL: none */
+	const struct debuginfod_options *debuginfod; /* asked for what is
+	                                              * missing; or NULL */
 	symbolize_progress *progress; /* or NULL */
 	void *context;
 };

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "../../lib/report/error.h"
@@ -61,6 +62,8 @@ bool cli_color(FILE *to);
 /* A bar on stderr for what takes over a second on a terminal: call it as often
  * as you like, hide it before you print anything, and end it once. */
 void cli_progress(const char *what, size_t done, size_t total);
+/* The same where nobody knows how much there will be. */
+void cli_progress_bytes(const char *what, const char *object, uint64_t bytes);
 void cli_progress_hide(void);
 void cli_progress_end(void);
 

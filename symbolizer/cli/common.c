@@ -79,24 +79,43 @@ bool cli_color(FILE *to)
 static int64_t progress_begin_ms, progress_drawn_ms;
 static bool progress_shown;
 
-void cli_progress(const char *what, size_t done, size_t total)
+/* Whether it is time to say something. */
+static bool progress_is_due(void)
 {
 	int64_t now = clock_monotonic_ms();
-	int full;
 
 	if (progress_begin_ms == 0)
 		progress_begin_ms = now;
-	if (total == 0 || now - progress_begin_ms < PROGRESS_AFTER_MS ||
+	if (now - progress_begin_ms < PROGRESS_AFTER_MS ||
 	    now - progress_drawn_ms < PROGRESS_EVERY_MS ||
 	    !isatty(STDERR_FILENO))
-		return;
+		return false;
 	progress_drawn_ms = now;
+	progress_shown = true;
+	return true;
+}
+
+void cli_progress_bytes(const char *what, const char *object, uint64_t bytes)
+{
+	if (!progress_is_due())
+		return;
+	fprintf(stderr, "\r%s ", what);
+	print_escaped(stderr, object);
+	fprintf(stderr, ", %.1f MB\033[K", (double)bytes / 1e6);
+	fflush(stderr);
+}
+
+void cli_progress(const char *what, size_t done, size_t total)
+{
+	int full;
+
+	if (total == 0 || !progress_is_due())
+		return;
 	full = (int)(done * PROGRESS_WIDTH / total);
 	fprintf(stderr, "\r%s [%.*s%*s] %3zu %%\033[K", what, full,
 		"##############################", PROGRESS_WIDTH - full, "",
 		done * 100 / total);
 	fflush(stderr);
-	progress_shown = true;
 }
 
 void cli_progress_hide(void)

@@ -2,12 +2,11 @@
  * server sends is bounded in size and time, and looked at by others. */
 #include "http_curl.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
+#include "../curl.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000,
@@ -20,19 +19,7 @@ enum {
 
 static const char unix_prefix[] = "http+unix://";
 
-/* The functions of libcurl that are used here. */
-static struct {
-	void *library;
-	__typeof__(curl_easy_init) *init;
-	__typeof__(curl_easy_setopt) *setopt;
-	__typeof__(curl_easy_perform) *perform;
-	__typeof__(curl_easy_getinfo) *getinfo;
-	__typeof__(curl_easy_reset) *reset;
-	__typeof__(curl_easy_cleanup) *cleanup;
-	__typeof__(curl_easy_strerror) *strerror;
-	__typeof__(curl_slist_append) *slist_append;
-	__typeof__(curl_slist_free_all) *slist_free_all;
-} curl;
+static const struct curl_functions *curl;
 
 struct http_curl {
 	CURL *easy;
@@ -44,51 +31,9 @@ struct http_curl {
 	char trouble[CURL_ERROR_SIZE];
 };
 
-static bool find(const char *name, void *to)
-{
-	void *symbol = dlsym(curl.library, name);
-
-	memcpy(to, &symbol, sizeof(symbol));
-	return symbol != NULL;
-}
-
-static bool load(struct error *err)
-{
-	static const char *const names[] = {
-		"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.so",
-	};
-
-	for (size_t i = 0; !curl.library &&
-			   i < sizeof(names) / sizeof(names[0]); i++)
-		curl.library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-	if (curl.library == NULL)
-		return fail(err, ERR_UNSUPPORTED,
-			    "libcurl.so.4 is not there (package libcurl4)");
-	if (find("curl_easy_init", &curl.init) &&
-	    find("curl_easy_setopt", &curl.setopt) &&
-	    find("curl_easy_perform", &curl.perform) &&
-	    find("curl_easy_getinfo", &curl.getinfo) &&
-	    find("curl_easy_reset", &curl.reset) &&
-	    find("curl_easy_cleanup", &curl.cleanup) &&
-	    find("curl_easy_strerror", &curl.strerror) &&
-	    find("curl_slist_append", &curl.slist_append) &&
-	    find("curl_slist_free_all", &curl.slist_free_all))
-		return true;
-	return fail(err, ERR_UNSUPPORTED, "libcurl is not one we know");
-}
-
 static bool has_prefix(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_loopback(const char *url)
-{
-	const char *host = strstr(url, "://");
-
-	return host && (has_prefix(host, "://127.") ||
-			has_prefix(host, "://localhost") ||
-			has_prefix(host, "://[::1]"));
 }
 
 /* Split URL into what libcurl wants. */
@@ -106,7 +51,7 @@ static bool take_url(struct http_curl *http, const char *url,
 				    "behind %s", url, unix_prefix);
 	} else if (has_prefix(url, "http://") || has_prefix(url, "https://")) {
 		http->base = strdup(url);
-		http->is_local = is_loopback(url);
+		http->is_local = curl_is_loopback(url);
 	} else {
 		return fail(err, ERR_BAD_DATA, "%s: neither http://, https:// "
 			    "nor http+unix://", url);
@@ -123,7 +68,8 @@ struct http_curl *http_curl_new(const char *url, const char *token,
 {
 	struct http_curl *http;
 
-	if (!load(err))
+	curl = curl_load(err);
+	if (curl == NULL)
 		return NULL;
 	http = calloc(1, sizeof(*http));
 	if (http == NULL) {
@@ -131,7 +77,7 @@ struct http_curl *http_curl_new(const char *url, const char *token,
 		return NULL;
 	}
 	http->silence_s = SILENCE_S;
-	http->easy = curl.init();
+	http->easy = curl->init();
 	http->token = token ? strdup(token) : NULL;
 	if (http->easy && take_url(http, url, err))
 		return http;
@@ -146,7 +92,7 @@ void http_curl_free(struct http_curl *http)
 	if (http == NULL)
 		return;
 	if (http->easy)
-		curl.cleanup(http->easy);
+		curl->cleanup(http->easy);
 	free(http->base);
 	free(http->sock);
 	free(http->token);
@@ -171,7 +117,7 @@ static bool add_header(struct curl_slist **list, const char *name,
 		return true;
 	if (asprintf(&line, "%s: %s", name, value) < 0)
 		return false;
-	more = curl.slist_append(*list, line);
+	more = curl->slist_append(*list, line);
 	free(line);
 	if (more)
 		*list = more;
@@ -199,22 +145,22 @@ static void set_common(struct http_curl *http, const char *url,
 {
 	CURL *easy = http->easy;
 
-	curl.setopt(easy, CURLOPT_URL, url);
-	curl.setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl.setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl.setopt(easy, CURLOPT_WRITEFUNCTION, collect);
-	curl.setopt(easy, CURLOPT_WRITEDATA, body);
-	curl.setopt(easy, CURLOPT_ERRORBUFFER, http->trouble);
-	curl.setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl.setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+	curl->setopt(easy, CURLOPT_URL, url);
+	curl->setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl->setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl->setopt(easy, CURLOPT_WRITEFUNCTION, collect);
+	curl->setopt(easy, CURLOPT_WRITEDATA, body);
+	curl->setopt(easy, CURLOPT_ERRORBUFFER, http->trouble);
+	curl->setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl->setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 		    (long)CONNECT_TIMEOUT_MS);
-	curl.setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl.setopt(easy, CURLOPT_LOW_SPEED_TIME, http->silence_s);
-	curl.setopt(easy, CURLOPT_USERAGENT, "epitaph");
+	curl->setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl->setopt(easy, CURLOPT_LOW_SPEED_TIME, http->silence_s);
+	curl->setopt(easy, CURLOPT_USERAGENT, "epitaph");
 	if (http->sock)
-		curl.setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->sock);
+		curl->setopt(easy, CURLOPT_UNIX_SOCKET_PATH, http->sock);
 	if (http->is_local)
-		curl.setopt(easy, CURLOPT_PROXY, "");
+		curl->setopt(easy, CURLOPT_PROXY, "");
 }
 
 static bool perform(struct http_curl *http, const struct writer *body,
@@ -224,15 +170,15 @@ static bool perform(struct http_curl *http, const struct writer *body,
 	CURLcode code;
 
 	http->trouble[0] = '\0';
-	code = curl.perform(http->easy);
+	code = curl->perform(http->easy);
 	if (body->bad)
 		return fail(err, ERR_TOO_LARGE, "the answer is larger than "
 			    "%zu bytes", body->limit);
 	if (code != CURLE_OK)
 		return fail(err, ERR_UNAVAILABLE, "%s",
 			    http->trouble[0] ? http->trouble
-					     : curl.strerror(code));
-	curl.getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+					     : curl->strerror(code));
+	curl->getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 	*status_out = (int)status;
 	return true;
 }
@@ -249,7 +195,7 @@ static bool request(struct http_curl *http, const char *path,
 		return fail(err, ERR_NO_MEMORY, "no memory");
 	set_common(http, url, headers, body);
 	ok = perform(http, body, status_out, err);
-	curl.reset(http->easy);
+	curl->reset(http->easy);
 	free(url);
 	return ok;
 }
@@ -264,7 +210,7 @@ bool http_curl_get(struct http_curl *http, const char *path,
 		ok = fail(err, ERR_BAD_DATA, "the token will not do");
 	else
 		ok = request(http, path, headers, body, status_out, err);
-	curl.slist_free_all(headers);
+	curl->slist_free_all(headers);
 	return ok;
 }
 
@@ -298,19 +244,19 @@ bool http_curl_put(struct http_curl *http, const char *path,
 	CURL *easy = http->easy;
 	bool ok;
 
-	curl.setopt(easy, CURLOPT_UPLOAD, 1L);
-	curl.setopt(easy, CURLOPT_READFUNCTION, read_file);
-	curl.setopt(easy, CURLOPT_READDATA, upload);
-	curl.setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->size);
-	curl.setopt(easy, CURLOPT_NOPROGRESS, 0L);
-	curl.setopt(easy, CURLOPT_XFERINFOFUNCTION, tell_progress);
-	curl.setopt(easy, CURLOPT_XFERINFODATA, upload);
+	curl->setopt(easy, CURLOPT_UPLOAD, 1L);
+	curl->setopt(easy, CURLOPT_READFUNCTION, read_file);
+	curl->setopt(easy, CURLOPT_READDATA, upload);
+	curl->setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)upload->size);
+	curl->setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl->setopt(easy, CURLOPT_XFERINFOFUNCTION, tell_progress);
+	curl->setopt(easy, CURLOPT_XFERINFODATA, upload);
 	http->silence_s = VERDICT_S;
 	if (!add_token(&headers, http->token))
 		ok = fail(err, ERR_BAD_DATA, "the token will not do");
 	else
 		ok = request(http, path, headers, body, status_out, err);
-	curl.slist_free_all(headers);
+	curl->slist_free_all(headers);
 	return ok;
 }
 
@@ -325,8 +271,8 @@ bool http_curl_post(void *context, const char *path, const char *type,
 	bool ok;
 
 	writer_init(&answer, SHIP_MAX_RESPONSE - 1);
-	curl.setopt(http->easy, CURLOPT_POSTFIELDS, body);
-	curl.setopt(http->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	curl->setopt(http->easy, CURLOPT_POSTFIELDS, body);
+	curl->setopt(http->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
 	if (add_header(&headers, "Content-Type", type) &&
 	    add_header(&headers, "Content-Encoding", encoding) &&
 	    add_header(&headers, "Expect", "") && add_token(&headers, token))
@@ -334,7 +280,7 @@ bool http_curl_post(void *context, const char *path, const char *type,
 			     &response_out->status, err);
 	else
 		ok = fail(err, ERR_BAD_DATA, "the token will not do");
-	curl.slist_free_all(headers);
+	curl->slist_free_all(headers);
 	if (ok) {
 		if (answer.len > 0)
 			memcpy(response_out->body, answer.bytes, answer.len);

@@ -1,6 +1,4 @@
-/* HTTP by libcurl, which knows names, TLS and proxies. libcurl is loaded when
- * the first request is made: linked, it costs every `epitaph symbolize` ten
- * milliseconds of relocations for thirty libraries that it does not use. */
+/* HTTP by libcurl (../curl.h), which knows names, TLS and proxies. */
 #ifndef EPITAPH_CLI_HTTP_CURL_H
 #define EPITAPH_CLI_HTTP_CURL_H
 

@@ -155,7 +155,8 @@ static const struct verb verbs[] = {
 	},
 	{
 		"symbolize", cli_symbolize,
-		"[--json] [-S DIR]... [--all-threads] [--source[=N]] FILE...",
+		"[--json] [-S DIR]... [--all-threads] [--source[=N]]\n"
+		"       [--debuginfod URL]... FILE...",
 		"name the frames of reports, with no collector in sight",
 		"      --all-threads    not the crashing one alone\n"
 		"      --json           one JSON document per file\n"
@@ -167,12 +168,26 @@ static const struct verb verbs[] = {
 		"      --source-path P  where sources are: DIR, or FROM=TO; "
 		"repeatable\n"
 		"      --no-source      no source\n"
+		"      --debuginfod URL ask this server for symbols that are "
+		"missing;\n"
+		"                       repeatable (else the URLs in "
+		"EPITAPH_DEBUGINFOD;\n"
+		"                       DEBUGINFOD_URLS is not read: who is "
+		"asked learns\n"
+		"                       what has crashed here)\n"
+		"      --debuginfod-timeout SECONDS\n"
+		"                       that one report may wait for them all "
+		"(10)\n"
+		"      --debuginfod-max BYTES\n"
+		"                       of a file (2 GiB)\n"
 		"\n"
 		"FILE is a minidump, ours, Breakpad's or Crashpad's, gzipped "
 		"or not,\nor an ELF core; - is a minidump on stdin.\n"
 		"\n"
 		"Example:\n"
-		"  epitaph symbolize -S ~/debug /var/spool/epitaph/*.dmp.gz\n",
+		"  epitaph symbolize -S ~/debug /var/spool/epitaph/*.dmp.gz\n"
+		"  epitaph symbolize --debuginfod "
+		"https://debuginfod.debian.net crash.dmp.gz\n",
 	},
 	{
 		"symbols", cli_symbols,

@@ -18,6 +18,7 @@
 #include "../../lib/unwind/unwind.h"
 #include "../print.h"
 #include "cli.h"
+#include "servers.h"
 
 static const char verb[] = "stack";
 
@@ -379,10 +380,12 @@ static bool show(struct subject *subject, const struct arguments *arguments,
 		 struct error *err)
 {
 	char what[] = "symbolizing", root[PATH_LEN];
+	static struct servers servers;
 	struct symbolize_options options = {
 		.dirs = arguments->options.dirs,
 		.ndirs = arguments->options.ndirs,
 		.root = other_root(subject, root, sizeof(root)),
+		.debuginfod = servers_options(&servers),
 		.progress = show_progress,
 		.context = what,
 	};

@@ -10,6 +10,7 @@
 #include "../symbolize.h"
 #include "cli.h"
 #include "input.h"
+#include "servers.h"
 
 static const char verb[] = "symbolize";
 
@@ -20,6 +21,8 @@ enum {
 
 struct arguments {
 	struct cli_options options;
+	struct servers servers;
+	const struct debuginfod_options *debuginfod;
 	bool all_threads;
 	bool shows_source;
 	struct source_options source;
@@ -62,6 +65,7 @@ static int parse(int argc, char **argv, struct arguments *out)
 	static const struct option options[] = {
 		{ "all-threads", no_argument, NULL, 'a' },
 		{ "args", no_argument, NULL, 'A' },
+		SERVERS_OPTIONS,
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "no-source", no_argument, NULL, 'n' },
@@ -70,6 +74,7 @@ static int parse(int argc, char **argv, struct arguments *out)
 		{ "symbols", required_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct error err;
 	int option;
 
 	default_source(out);
@@ -96,6 +101,10 @@ static int parse(int argc, char **argv, struct arguments *out)
 			if (!cli_add_dir(&out->options, optarg))
 				return cli_usage(verb, "-S: too many");
 			break;
+		case SERVERS_URL: case SERVERS_TIMEOUT: case SERVERS_MAX:
+			if (!servers_set(&out->servers, option, optarg, &err))
+				return cli_usage(verb, "%s", err.text);
+			break;
 		default: return cli_usage(verb, "wrong option");
 		}
 	}
@@ -104,6 +113,7 @@ static int parse(int argc, char **argv, struct arguments *out)
 	out->source.all_threads = out->all_threads || out->options.json;
 	if (out->options.json && !out->source.all_frames)
 		out->shows_source = false;
+	out->debuginfod = servers_options(&out->servers);
 	return -1;
 }
 
@@ -150,6 +160,7 @@ static bool symbolize_report(struct report *report,
 	struct symbolize_options options = {
 		.dirs = arguments->options.dirs,
 		.ndirs = arguments->options.ndirs,
+		.debuginfod = arguments->debuginfod,
 		.progress = show_progress,
 		.context = at,
 		.crashed_only = !arguments->options.json &&

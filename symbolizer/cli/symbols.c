@@ -23,6 +23,7 @@
 #include "api.h"
 #include "cli.h"
 #include "input.h"
+#include "servers.h"
 #include "symbols.h"
 #include "symdump.h"
 
@@ -445,11 +446,13 @@ static bool count_report(struct lacks *lacks, const char *path,
 			 const struct arguments *arguments,
 			 struct position *at, struct error *err)
 {
+	static struct servers servers;
 	const struct symbolize_options options = {
 		.dirs = arguments->options.dirs,
 		.ndirs = arguments->options.ndirs,
 		.progress = show_looking,
 		.context = at,
+		.debuginfod = servers_options(&servers),
 	};
 	struct symbolized symbolized;
 	struct report report;
