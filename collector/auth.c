@@ -96,6 +96,13 @@ static bool sent_token(struct request *request, char out[MAX_TOKEN])
 	const char *value = MHD_lookup_connection_value(
 		request->connection, MHD_HEADER_KIND, "Authorization");
 
+	/* Breakpad's programs can send no header. */
+	if (value == NULL && strcmp(request->path, "/symupload") == 0) {
+		value = MHD_lookup_connection_value(
+			request->connection, MHD_GET_ARGUMENT_KIND, "token");
+		text_copy(out, MAX_TOKEN, value != NULL ? value : "");
+		return out[0] != '\0';
+	}
 	if (value == NULL || strlen(value) >= MAX_TOKEN)
 		return false;
 	if (strncasecmp(value, "Bearer ", 7) == 0) {

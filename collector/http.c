@@ -126,6 +126,9 @@ static enum endpoint find_post(const char *path)
 		return ENDPOINT_REPORT;
 	if (starts_with(path, "/api/v1/groups/"))
 		return ENDPOINT_ADMIN;
+	/* Breakpad's sym_upload puts a file into a form. */
+	if (strcmp(path, "/symupload") == 0)
+		return ENDPOINT_SYMBOLS;
 	return ENDPOINT_NONE;
 }
 
@@ -269,9 +272,10 @@ static bool receive(struct request *request, const char *bytes, size_t len)
 	if (clock_monotonic_ms() > request->deadline_ms)
 		return false;
 	if (request->state == REQUEST_RECEIVING) {
-		if (request->endpoint == ENDPOINT_REPORT ||
-		    request->endpoint == ENDPOINT_SYMBOLS)
+		if (request->endpoint == ENDPOINT_REPORT)
 			report_receive(request, bytes, len);
+		else if (request->endpoint == ENDPOINT_SYMBOLS)
+			symbols_receive(request, bytes, len);
 		else if (request->endpoint == ENDPOINT_HITS ||
 			 request->endpoint == ENDPOINT_ADMIN)
 			receive_text(request, bytes, len);
@@ -354,6 +358,8 @@ static void request_free(struct request *request)
 		in->role->stats.value[STAT_WAITING]--;
 	hits_forget(request);
 	report_forget(request);
+	if (request->form != NULL)
+		MHD_destroy_post_processor(request->form);
 	if (request->core[0] != '\0')
 		unlink(request->core);
 	in->buffered -= request->body.cap;

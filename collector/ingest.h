@@ -67,6 +67,7 @@ struct request {
 	char file[WIRE_FILE];
 	uint64_t received, max; /* bytes, so far and allowed */
 	bool gzip;
+	struct MHD_PostProcessor *form; /* symbols in one, or NULL */
 	struct tool_done taken; /* symbols: while the store is told */
 	char core[WIRE_FILE];   /* GET: to be made, and removed */
 
@@ -160,6 +161,8 @@ void report_done(struct ingest *in, const struct message *message);
 
 /* ingest_symbols.c */
 bool symbols_start(struct request *request);
+/* Some of the body, of which a form is taken apart. */
+void symbols_receive(struct request *request, const char *bytes, size_t len);
 void symbols_finish(struct request *request);
 void symbols_arrived(struct ingest *in, const struct message *message);
 void build_id_get(struct request *request);

@@ -17,6 +17,50 @@
 #include "text.h"
 
 #define BUILD_ID_PATH "/buildid/"
+#define PUT_PATH "/api/v1/symbols"
+
+enum { FORM_BUFFER = 65536 };
+
+/* What lies in a form under another name is only told to us. */
+static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind,
+				const char *key, const char *filename,
+				const char *type, const char *encoding,
+				const char *bytes, uint64_t at, size_t len)
+{
+	struct request *request = context;
+
+	(void)kind;
+	(void)filename;
+	(void)type;
+	(void)encoding;
+	(void)at;
+	if (request->state == REQUEST_RECEIVING && len > 0 &&
+	    strcmp(key, "symbol_file") == 0)
+		report_receive(request, bytes, len);
+	return MHD_YES;
+}
+
+static bool start_form(struct request *request)
+{
+	if (strcmp(request->path, PUT_PATH) == 0)
+		return true;
+	request->form = MHD_create_post_processor(request->connection,
+						  FORM_BUFFER, on_field,
+						  request);
+	if (request->form == NULL)
+		request_error(request, 415, "unsupported", "Content-Type has "
+			      "to be multipart/form-data");
+	return request->form != NULL;
+}
+
+void symbols_receive(struct request *request, const char *bytes, size_t len)
+{
+	if (request->form == NULL)
+		report_receive(request, bytes, len);
+	else if (MHD_post_process(request->form, bytes, len) != MHD_YES &&
+		 request->state == REQUEST_RECEIVING)
+		request_error(request, 400, "malformed", "not a form");
+}
 
 bool symbols_start(struct request *request)
 {
@@ -27,7 +71,8 @@ bool symbols_start(struct request *request)
 			      "too many files of symbols at once");
 		return false;
 	}
-	if (!report_open(request, in->role->settings.max_symbols))
+	if (!start_form(request) ||
+	    !report_open(request, in->role->settings.max_symbols))
 		return false;
 	in->symbol_uploads++;
 	request->deadline_ms = clock_monotonic_ms() + INGEST_SYMBOLS_MS;

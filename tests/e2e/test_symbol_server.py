@@ -212,6 +212,57 @@ def test_breakpad():
         assert kept.read_bytes() == text
 
 
+def form(**fields):
+    """A form as Breakpad's sym_upload (version 1) sends it, and its headers."""
+    edge = "------------------------6a53d555e0adde03"
+    body = b""
+    for name, value in fields.items():
+        text = value if isinstance(value, bytes) else value.encode()
+        file = '; filename="app.sym"\r\nContent-Type: ' \
+               "application/octet-stream" if name == "symbol_file" else ""
+        body += (f"--{edge}\r\nContent-Disposition: form-data; "
+                 f'name="{name}"{file}\r\n\r\n').encode() + text + b"\r\n"
+    return body + f"--{edge}--\r\n".encode(), {
+        "Content-Type": f"multipart/form-data; boundary={edge}"}
+
+
+def test_sym_upload():
+    """Breakpad's sym_upload is understood, its token in the URL"""
+    identity = "3d7ff9928e3c578db7a10644a2bb8db5e78a7a31"
+    text = (b"MODULE Linux x86_64 92F97F3D3C8E8D57B7A10644A2BB8DB50 victims\n"
+            b"INFO CODE_ID " + identity.upper().encode() + b"\nFILE 0 a.c\n"
+            + b"".join(b"FUNC %x 10 0 f%d\n" % (0x1000 + 16 * i, i)
+                       for i in range(20000)))
+    rest = {"code_file": "victims", "cpu": "x86_64", "debug_file": "victims",
+            "debug_identifier": "92F97F3D3C8E8D57B7A10644A2BB8DB50",
+            "os": "Linux"}
+    data = lib.temp_dir("data.")
+    words = {role: test_collector.token(
+        data, "add", "--role", role, role).stdout.decode().strip()
+        for role in ("symbols", "read")}
+    with lib.Collector("--max-symbols", "600000", data=data) as collector:
+        def send(body, headers, word="symbols"):
+            return collector.request(
+                "POST", f"/symupload?token={words.get(word, word)}", body,
+                headers)
+
+        body, headers = form(**rest, symbol_file=text)
+        assert send(body, headers, "none").status == 401
+        assert send(body, headers, "read").status == 403
+        answer = send(body, headers)
+        assert answer.status == 201, answer
+        assert answer.json() == {"build_id": identity}
+        assert send(body, headers).status == 200
+        kept = data / "symbols/victims" / rest["debug_identifier"]
+        assert (kept / "victims.sym").read_bytes() == text
+        test_collector.expect_error(send(*form(**rest)), 400)
+        test_collector.expect_error(send(text, {}), 415, "form-data")
+        test_collector.expect_error(send(b"no form at all", headers), 400)
+        test_collector.expect_error(
+            send(*form(symbol_file=text + b"X" * 600000)), 413, "600000")
+        nothing_left(collector)
+
+
 def test_add_there():
     """symbols add -c sends files, and of a folder those that are symbols"""
     program, debug, identity = parted("program", "-O2")
