@@ -39,7 +39,8 @@ bool debuginfod_dir(const char *dir, char *out, size_t cap)
 	return (size_t)snprintf(out, cap, "%s/debuginfod", dir) < cap;
 }
 
-struct debuginfod *debuginfod_begin(const struct debuginfod_options *options)
+struct debuginfod *debuginfod_begin(const struct debuginfod_options *options,
+				    int64_t left_ms)
 {
 	char store[PATH_MAX], notes[PATH_MAX + 16];
 	struct debuginfod *servers;
@@ -51,7 +52,9 @@ struct debuginfod *debuginfod_begin(const struct debuginfod_options *options)
 	if (servers == NULL)
 		return NULL;
 	servers->options = options;
-	servers->deadline_ms = child_now_ms() + options->within_ms;
+	servers->deadline_ms = child_now_ms() + (left_ms < options->within_ms
+						 ? left_ms
+						 : options->within_ms);
 	if (!debuginfod_dir(store, servers->dir, sizeof(servers->dir))) {
 		free(servers);
 		return NULL;

@@ -36,9 +36,11 @@ struct debuginfod_options {
 /* What one report asks for. */
 struct debuginfod;
 
-/* Begin, with the time that there is. OPTIONS must outlive it. NULL where
- * nobody is to be asked, or there is no store to keep anything in. */
-struct debuginfod *debuginfod_begin(const struct debuginfod_options *options);
+/* Begin, with LEFT_MS or what OPTIONS allow, if that is less. OPTIONS (or NULL)
+ * must outlive it. NULL where nobody is to be asked, or there is no store to
+ * keep anything in. */
+struct debuginfod *debuginfod_begin(const struct debuginfod_options *options,
+				    int64_t left_ms);
 void debuginfod_end(struct debuginfod *servers);
 
 /* Get the debug file of the module ID, called OBJECT, into the store. True

@@ -529,7 +529,8 @@ static void fetch_missing(struct talk *talk, struct job *job,
 	size_t n = 0;
 
 	if (!talk->options->leaves_nothing)
-		servers = debuginfod_begin(talk->options->debuginfod);
+		servers = debuginfod_begin(talk->options->debuginfod,
+					   deadline_ms - child_now_ms());
 	if (servers == NULL)
 		return;
 	for (int crashed = 1; crashed >= 0; crashed--)

@@ -85,8 +85,11 @@ static void try_job(const uint8_t *bytes, size_t len)
 	struct reader r;
 
 	reader_init(&r, bytes, len);
-	if (wire_get_job_done(&r, &done))
-		CHECK(done.outcome <= JOB_OUTAGE);
+	if (!wire_get_job_done(&r, &done))
+		return;
+	CHECK(done.outcome <= JOB_OUTAGE && done.nlacks <= WIRE_LACKS);
+	for (size_t i = 0; i < done.nlacks; i++)
+		CHECK(done.lacks[i].id.len <= MAX_BUILD_ID);
 }
 
 static void keeps_a_job(void)
@@ -95,7 +98,9 @@ static void keeps_a_job(void)
 		.id = { 1 }, .outcome = JOB_DEADLINE, .has_semantic = true,
 		.semantic = { 2 }, .title = { "t", 1 }, .reason = { "r", 1 },
 		.signal = { "s", 1 }, .detail = { "d", 1 },
-		.document = { "{}", 2 },
+		.document = { "{}", 2 }, .is_partial = true, .nlacks = 2,
+		.lacks = { { { .len = 2, .bytes = { 3, 4 } }, { "p", 1 }, 5 },
+			   { { .len = 64, .bytes = { 6 } }, { NULL, 0 }, 7 } },
 	}, back;
 	struct writer w;
 	struct reader r;
@@ -108,6 +113,12 @@ static void keeps_a_job(void)
 		CHECK(back.has_semantic && back.semantic[0] == 2);
 		CHECK(slice_is(back.title, "t") && slice_is(back.detail, "d"));
 		CHECK(slice_is(back.document, "{}"));
+		CHECK(back.is_partial);
+		CHECK_NUMBER(back.nlacks, 2);
+		CHECK(build_id_equal(&back.lacks[0].id, &done.lacks[0].id));
+		CHECK(slice_is(back.lacks[0].path, "p"));
+		CHECK(build_id_equal(&back.lacks[1].id, &done.lacks[1].id));
+		CHECK_NUMBER(back.lacks[1].frames, 7);
 	}
 	mutate_all(w.bytes, w.len, try_job);
 	writer_fini(&w);
