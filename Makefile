@@ -193,6 +193,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/fetch.c \
 	symbolizer/finder.c \
 	symbolizer/gopclntab.c \
+	symbolizer/index/aliases.c \
 	symbolizer/index/build.c \
 	symbolizer/index/from_cfi.c \
 	symbolizer/index/from_dwarf.c \
@@ -262,6 +263,7 @@ HITSCAN_SRCS = \
 SYM_SRCS = \
 	symbolizer/array.c \
 	symbolizer/demangle.c \
+	symbolizer/index/aliases.c \
 	symbolizer/index/build.c \
 	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
@@ -287,6 +289,7 @@ SYMBOLIZER_UNITS = \
 	dwarf_tree \
 	gopclntab \
 	index \
+	index_aliases \
 	index_dwarf \
 	index_frames \
 	store \
@@ -315,6 +318,7 @@ UNIT_TESTS = \
 	hostile \
 	http \
 	index \
+	index_aliases \
 	index_dwarf \
 	index_frames \
 	instruction \

@@ -398,20 +398,50 @@ const char *lookup_read_text(struct reader *r, struct report *report)
 	return copy;
 }
 
-static void write_level(struct writer *out, const struct level *level)
+/* NAME as it is shown, by way of BUFFER. */
+static const char *shown(const char *name, bool is_linkage,
+			 char buffer[SYMBOLIZE_MAX_NAME])
+{
+	if (!name || !is_linkage)
+		return name;
+	demangle(name, buffer, SYMBOLIZE_MAX_NAME);
+	return buffer;
+}
+
+/* The NALIASES other names of LEVEL's function that differ from it. C++ has two
+ * constructors of one name. */
+static void write_aliases(struct writer *out, const char *function,
+			  const struct index_alias *aliases, size_t naliases)
 {
 	char name[SYMBOLIZE_MAX_NAME];
+	size_t count_at = out->len;
+	uint32_t n = 0;
 
-	if (level->function && level->is_linkage) {
-		demangle(level->function, name, sizeof(name));
-		lookup_write_text(out, name);
-	} else {
-		lookup_write_text(out, level->function);
+	writer_u32(out, 0);
+	for (size_t i = 0; function && i < naliases; i++) {
+		const char *text = shown(aliases[i].name,
+					 aliases[i].is_linkage, name);
+
+		if (strcmp(text, function) == 0)
+			continue;
+		lookup_write_text(out, text);
+		n++;
 	}
+	writer_patch_u32(out, count_at, n);
+}
+
+static void write_level(struct writer *out, const struct level *level,
+			const struct index_alias *aliases, size_t naliases)
+{
+	char name[SYMBOLIZE_MAX_NAME];
+	const char *function = shown(level->function, level->is_linkage, name);
+
+	lookup_write_text(out, function);
 	lookup_write_text(out, level->file);
 	writer_u32(out, level->line);
 	writer_u32(out, (level->approximate ? NAME_APPROXIMATE : 0) |
 			(level->icf ? NAME_ICF : 0));
+	write_aliases(out, function, aliases, naliases);
 }
 
 /* The functions at ADDRESS by what has files, lines and inlines: the index, or
@@ -501,12 +531,20 @@ bool lookup_section(struct lookup *lookup, const char *name,
 
 void lookup_write(struct lookup *lookup, uint64_t offset, struct writer *out)
 {
+	struct index_alias aliases[INDEX_MAX_ALIASES];
 	struct level levels[SYMBOLIZE_MAX_INLINES];
-	size_t n = lookup_levels(lookup, base_of(lookup) + offset, levels);
+	uint64_t address = base_of(lookup) + offset;
+	size_t n = lookup_levels(lookup, address, levels), naliases = 0;
 
+	if (n > 0 && lookup->index)
+		naliases = index_aliases(lookup->index,
+					 index_address(lookup, lookup->index,
+						       address),
+					 aliases);
 	writer_u32(out, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
-		write_level(out, &levels[i]);
+		write_level(out, &levels[i], aliases,
+			    i == n - 1 ? naliases : 0);
 }
 
 size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
@@ -529,6 +567,21 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 	return n;
 }
 
+static void read_aliases(struct reader *r, struct report *report,
+			 struct name *out)
+{
+	size_t n = reader_count(r, INDEX_MAX_ALIASES, sizeof(uint32_t));
+
+	out->aliases = n ? report_alloc(report, n * sizeof(*out->aliases))
+			 : NULL;
+	out->naliases = out->aliases ? n : 0;
+	r->bad |= out->naliases < n;
+	for (size_t i = 0; i < out->naliases; i++)
+		out->aliases[i] = lookup_read_text(r, report);
+	if (n > 0)
+		out->flags |= NAME_ICF;
+}
+
 void lookup_read_name(struct reader *r, struct report *report,
 		      struct name *out)
 {
@@ -536,4 +589,5 @@ void lookup_read_name(struct reader *r, struct report *report,
 	out->file = lookup_read_text(r, report);
 	out->line = reader_u32(r);
 	out->flags = reader_u32(r);
+	read_aliases(r, report, out);
 }

@@ -108,6 +108,15 @@ static json_t *texts(const char *const *list, size_t n)
 }
 
 /* Of a frame in MODULE, a number. */
+static json_t *aliases(const struct name *name)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < name->naliases; i++)
+		json_array_append_new(array, print_json_text(name->aliases[i]));
+	return array;
+}
+
 static json_t *flags(const struct report *report, int32_t module,
 		     const struct shown_frame *shown)
 {
@@ -170,6 +179,8 @@ static json_t *frame_json(const struct report *report,
 					    name ? name->line : 0));
 	json_object_set_new(object, "inline", json_boolean(shown->is_inline));
 	json_object_set_new(object, "flags", flags(report, number, shown));
+	if (name && name->naliases > 0)
+		json_object_set_new(object, "aliases", aliases(name));
 	json_object_set_new(object, "args", json_null());
 	return object;
 }

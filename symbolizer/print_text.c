@@ -148,6 +148,21 @@ static void print_notes(FILE *to, const json_t *frame,
 			print_note(to, style, "guessed: ", guesses[i]);
 }
 
+/* Which functions it may be as well. */
+static void print_aliases(FILE *to, const json_t *frame)
+{
+	const json_t *aliases = json_object_get(frame, "aliases"), *item;
+	size_t i;
+
+	json_array_foreach(aliases, i, item) {
+		fputs(i == 0 ? " (also " : ", ", to);
+		print_escaped(to, json_is_string(item)
+					  ? json_string_value(item) : "??");
+	}
+	if (json_array_size(aliases) > 0)
+		fputc(')', to);
+}
+
 /* #0  0x000055… in f(int) (prog) at f.c:3 */
 static void print_frame(FILE *to, const json_t *frame,
 			const struct print_style *style)
@@ -162,6 +177,7 @@ static void print_frame(FILE *to, const json_t *frame,
 	print_escaped(to, function ? function
 			  : has_flag(frame, "jit") ? "[jit]" : "??");
 	fputs(paint(style, PLAIN), to);
+	print_aliases(to, frame);
 	print_module(to, frame);
 	if (file) {
 		fprintf(to, " at %s", paint(style, CYAN));

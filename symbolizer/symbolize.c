@@ -270,7 +270,7 @@ static size_t take_names(struct talk *talk, int32_t module, struct reader *r,
 			 struct name **out)
 {
 	uint32_t system = system_flag(talk->report, module);
-	size_t n = reader_count(r, SYMBOLIZE_MAX_INLINES, 16);
+	size_t n = reader_count(r, SYMBOLIZE_MAX_INLINES, 20);
 	struct name *names;
 
 	names = n ? report_alloc(talk->report, n * sizeof(*names)) : NULL;

@@ -39,6 +39,8 @@ struct name {
 	const char *file;     /* NULL: not known */
 	uint32_t line;        /* 0: not known */
 	uint32_t flags;
+	const char **aliases; /* other functions with this very code */
+	size_t naliases;
 };
 
 /* Modules are meant by their number in report_module(): unloaded ones have

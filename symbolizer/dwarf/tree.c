@@ -67,6 +67,26 @@ static uint32_t number_of(const struct attr *attr)
 		       ? (uint32_t)value : 0;
 }
 
+/* DIE, at OFFSET, is of a function without a place; it had one if it says how
+ * long it is. */
+static void add_dropped(struct walk *walk, uint64_t offset,
+			const struct die *die)
+{
+	struct tree *tree = walk->tree;
+	struct dropped *more;
+	uint64_t low, size;
+
+	if (!unit_address(walk->unit, &die->low, &low) ||
+	    !attr_number(&die->high, &size) || size == 0)
+		return;
+	more = array_grow(tree->dropped, tree->ndropped, &tree->dropped_cap,
+			  sizeof(*more));
+	if (!more)
+		return;
+	tree->dropped = more;
+	more[tree->ndropped++] = (struct dropped){ offset, size };
+}
+
 /* DIE, at OFFSET, with code of its own: its scope, or TREE_NONE. */
 static uint32_t add_scope(struct walk *walk, uint64_t offset,
 			  const struct die *die, uint32_t parent)
@@ -85,8 +105,11 @@ static uint32_t add_scope(struct walk *walk, uint64_t offset,
 	walk->has_spans = false;
 	walk->is_function = parent == TREE_NONE;
 	ranges_of(walk->unit, die, add_span, walk);
-	if (!walk->has_spans)
+	if (!walk->has_spans) {
+		if (walk->is_function)
+			add_dropped(walk, offset, die);
 		return TREE_NONE;
+	}
 	unit_reference(walk->unit, &die->origin, &origin);
 	scopes[tree->nscopes] = (struct scope){
 		.die = offset,
@@ -345,6 +368,7 @@ void tree_free(struct tree *tree)
 	free(tree->calls);
 	free(tree->contexts);
 	free(tree->declarations);
+	free(tree->dropped);
 	free(tree);
 }
 

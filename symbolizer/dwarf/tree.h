@@ -46,6 +46,11 @@ struct declaration {
 	uint32_t context;
 };
 
+/* A function whose code a linker has dropped, or made one with another's. */
+struct dropped {
+	uint64_t die, size;
+};
+
 struct tree {
 	bool is_cut; /* its DIEs make no sense from some place on */
 	struct scope *scopes; /* parents before children */
@@ -58,6 +63,8 @@ struct tree {
 	size_t ncontexts, contexts_cap;
 	struct declaration *declarations; /* by DIE */
 	size_t ndeclarations, declarations_cap;
+	struct dropped *dropped;
+	size_t ndropped, dropped_cap;
 };
 
 /* Walk UNIT's DIEs, as far as they make sense and there is memory, once: it

@@ -15,10 +15,25 @@ enum {
 
 /* Opening */
 
+/* lld and mold sign their work; no other does such a thing. */
+static bool folds(const struct elf_file *file)
+{
+	size_t len;
+	const void *comment = elf_file_section(file, ".comment", &len);
+
+	return comment && (memmem(comment, len, "LLD", 3) ||
+			   memmem(comment, len, "mold", 4));
+}
+
 struct dwarf_file *dwarf_file_open(const struct elf_file *file, bool split,
 				   struct dwarf_file *alt)
 {
-	return dwarf_file_of(sections_open(file, split), alt);
+	struct dwarf_file *dwarf = dwarf_file_of(sections_open(file, split),
+						 alt);
+
+	if (dwarf)
+		dwarf->folds = folds(file);
+	return dwarf;
 }
 
 struct dwarf_file *dwarf_file_of(struct sections *sections,
@@ -288,6 +303,9 @@ static void read_root_attr(struct unit *unit, uint16_t name,
 	bool has = attr_number(attr, &value);
 
 	switch (name) {
+	case DW_AT_language:
+		unit->is_assembler = value == DW_LANG_Mips_Assembler;
+		break;
 	case DW_AT_stmt_list:
 		unit->has_lines = has;
 		unit->line_offset = value;

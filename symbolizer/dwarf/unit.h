@@ -25,6 +25,9 @@ struct dwarf_file {
 	uint64_t next;          /* where the unit behind the last begins */
 	bool keeps_all;         /* its functions refer to other units */
 	size_t nunread;         /* units whose DIEs cannot be read */
+	bool folds;             /* its linker may have made functions one, and
+	                         * then leaves the DIEs of all but one without
+	                         * a place */
 	bool is_ahead;          /* ahead.h reads its units: nobody else may */
 	struct unit *near;      /* where dwarf_file_unit() looks first */
 };
@@ -44,6 +47,7 @@ struct unit {
 	const char *dwo_name;    /* of the split unit that it stands for */
 	uint64_t dwo_id;
 	bool has_dwo_id, has_lines;
+	bool is_assembler;       /* its functions are but its symbols */
 	uint64_t line_offset;
 	uint64_t base;           /* DW_AT_low_pc */
 	uint64_t str_offsets_base, addr_base, rnglists_base, ranges_base;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../array.h"
+#include "aliases.h"
 #include "format.h"
 #include "pack.h"
 #include "strings.h"
@@ -35,6 +36,7 @@ struct build {
 	struct pack_symbol *symbols;
 	size_t nsymbols, symbols_cap;
 	struct tails tails;
+	struct aliases aliases;
 	bool bad;
 };
 
@@ -75,6 +77,7 @@ void build_free(struct build *build)
 	free(build->rows);
 	free(build->symbols);
 	tails_fini(&build->tails);
+	aliases_fini(&build->aliases);
 	free(build);
 }
 
@@ -222,6 +225,19 @@ uint32_t build_inlined(struct build *build, uint32_t parent, uint32_t function,
 uint32_t build_text(struct build *build, const char *text)
 {
 	return strings_add(&build->strings, text);
+}
+
+void build_folded(struct build *build, uint64_t entry, const char *name,
+		  unsigned flags)
+{
+	aliases_folded(&build->aliases, entry,
+		       strings_add(&build->strings, name),
+		       flags & BUILD_LINKAGE);
+}
+
+void build_dropped(struct build *build, const char *name, uint64_t size)
+{
+	aliases_dropped(&build->aliases, name, size);
 }
 
 void build_entry(struct build *build, uint64_t entry, bool tells_tails)
@@ -458,5 +474,9 @@ bool build_write(struct build *build, const struct build_module *module,
 					  module->frames_why
 						  ? module->frames_why : ""),
 	};
+	if (!aliases_finish(&build->aliases, &pack))
+		return false;
+	pack.aliases = build->aliases.kept;
+	pack.naliases = build->aliases.nkept;
 	return pack_write(&pack, out);
 }

@@ -34,6 +34,15 @@ uint32_t build_scope(struct build *build, uint32_t function, uint64_t entry);
 uint32_t build_inlined(struct build *build, uint32_t parent, uint32_t function,
 		       uint32_t call_file, uint32_t call_line);
 
+/* A function that is called NAME begins at ENTRY, like another that was told
+ * of. */
+void build_folded(struct build *build, uint64_t entry, const char *name,
+		  unsigned flags);
+
+/* A function that is called NAME, of SIZE bytes, has lost its place: a linker
+ * has dropped it, or made it one with another. */
+void build_dropped(struct build *build, const char *name, uint64_t size);
+
 /* A function with code begins at ENTRY; TELLS_TAILS: nothing else leaves it by
  * a jump than the tail calls that are told. */
 void build_entry(struct build *build, uint64_t entry, bool tells_tails);

@@ -8,7 +8,7 @@
 #define INDEX_MAGIC UINT64_C(0x0a58444e49504524) /* "$EPINDX\n" */
 
 enum {
-	INDEX_VERSION = 4,
+	INDEX_VERSION = 5,
 	INDEX_HEAD = 512,       /* bytes before the first section */
 	INDEX_CHUNK = 16384,    /* bytes under one checksum */
 	INDEX_ROWS = 32,        /* in a block; the last may have fewer */
@@ -18,6 +18,7 @@ enum {
 	INDEX_STARTS_SIZE = 12, /* of a block of rows: address, offset */
 	INDEX_CALL_SIZE = 16,
 	INDEX_TAIL_SIZE = 24,
+	INDEX_ALIAS_SIZE = 16,
 
 	/* What a reader believes, so that no look-up is longer: */
 	INDEX_MAX_ROW = 64,    /* bytes of a row, and of a scope: each is a
@@ -37,6 +38,8 @@ enum index_section {
 	INDEX_CALLS,     /* of functions that end in tail calls: u64 behind the
 	                  * call, callee */
 	INDEX_TAILS,     /* tail calls: u64 caller, behind the jump, callee */
+	INDEX_ALIASES,   /* other names of functions: u64 entry, u32 name,
+	                  * u32 flags, as a function's */
 	INDEX_FRAMES,    /* CFI as in .debug_frame, by the distance from the
 	                  * module's base */
 	INDEX_STRINGS,   /* each with a NUL, and in one chunk: the section

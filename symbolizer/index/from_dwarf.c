@@ -360,6 +360,50 @@ static void tell_calls(struct work *work)
 	}
 }
 
+/* Functions that were made one */
+
+static void tell_folded(struct work *work, const struct scope *scope)
+{
+	struct function_name name;
+
+	tree_name((struct die_ref){ work->unit->file, scope->die }, &name);
+	if (name.linkage)
+		build_folded(work->build, scope->entry, name.linkage,
+			     BUILD_LINKAGE);
+	else if (name.qualified)
+		build_folded(work->build, scope->entry, name.qualified, 0);
+	free(name.qualified);
+}
+
+static void tell_dropped(struct work *work, const struct dropped *dropped)
+{
+	struct function_name name;
+
+	tree_name((struct die_ref){ work->unit->file, dropped->die }, &name);
+	if (name.linkage || name.plain)
+		build_dropped(work->build,
+			      name.linkage ? name.linkage : name.plain,
+			      dropped->size);
+	free(name.qualified);
+}
+
+/* Each symbol of an assembler's unit is described as if it were a function, so
+ * there an alias is nothing else. */
+static void tell_aliases(struct work *work)
+{
+	const struct tree *tree = work->tree;
+
+	if (work->unit->is_assembler)
+		return;
+	for (size_t i = 0; i < tree->nscopes; i++)
+		if (tree->scopes[i].parent == TREE_NONE &&
+		    work->scopes[i] == SCOPE_KNOWN)
+			tell_folded(work, &tree->scopes[i]);
+	for (size_t i = 0; unit_holder(work->unit)->file->folds &&
+			   i < tree->ndropped; i++)
+		tell_dropped(work, &tree->dropped[i]);
+}
+
 /* Units */
 
 static bool make_tables(struct work *work)
@@ -399,11 +443,9 @@ static void find_known(struct work *work)
 		if (span->scope != last &&
 		    known_has(&work->known, span->low, span->high))
 			work->scopes[span->scope] = SCOPE_KNOWN;
+		known_add(&work->known, span->low, span->high);
 		last = span->scope;
 	}
-	for (size_t i = 0; i < tree->nfunctions; i++)
-		known_add(&work->known, tree->functions[i].low,
-			  tree->functions[i].high);
 }
 
 /* FROM's unit has the lines, and all names of files; what else there is, its
@@ -424,6 +466,7 @@ static void do_unit(struct work *work, struct ahead_unit *from,
 		paint(work);
 		merge(work);
 		tell_calls(work);
+		tell_aliases(work);
 	}
 	split_close(&split);
 }

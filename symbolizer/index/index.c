@@ -786,3 +786,30 @@ size_t index_tails(struct index *index, uint64_t entry,
 	}
 	return n;
 }
+
+/* Functions that were made one */
+
+size_t index_aliases(struct index *index, uint64_t address,
+		     struct index_alias aliases[INDEX_MAX_ALIASES])
+{
+	uint64_t entry, i;
+	size_t n = 0;
+
+	if (index->section_len[INDEX_ALIASES] == 0 ||
+	    !index_entry(index, address, &entry) ||
+	    !count_until(index, INDEX_ALIASES, INDEX_ALIAS_SIZE, entry, &i))
+		return 0;
+	while (i-- > 0 && n < INDEX_MAX_ALIASES) {
+		struct reader r = table_item(index, INDEX_ALIASES, i,
+					     INDEX_ALIAS_SIZE);
+		uint64_t at = reader_u64(&r);
+		uint32_t name = reader_u32(&r), flags = reader_u32(&r);
+
+		if (r.bad || at != entry)
+			break;
+		aliases[n].name = text_at(index, name);
+		aliases[n].is_linkage = flags & FUNCTION_LINKAGE;
+		n += aliases[n].name != NULL;
+	}
+	return n;
+}

@@ -83,6 +83,18 @@ uint64_t index_next_symbol(struct index *index, uint64_t address);
  * the functions of others. */
 void index_complete(struct level *outermost, const struct index_symbol *symbol);
 
+struct index_alias {
+	const char *name;
+	bool is_linkage; /* it is mangled, or a symbol's name */
+};
+
+enum { INDEX_MAX_ALIASES = 16 }; /* of one function */
+
+/* The other names that the function at ADDRESS has, since a linker has made
+ * several one: their number. */
+size_t index_aliases(struct index *index, uint64_t address,
+		     struct index_alias aliases[INDEX_MAX_ALIASES]);
+
 /* Where the function at ADDRESS begins, not what was inlined there. */
 bool index_entry(struct index *index, uint64_t address, uint64_t *out);
 

@@ -271,6 +271,21 @@ static void write_calls(struct packing *packing)
 	end(packing, INDEX_TAILS);
 }
 
+static void write_aliases(struct packing *packing)
+{
+	const struct pack *pack = packing->pack;
+
+	begin(packing, INDEX_ALIASES);
+	for (size_t i = 0; i < pack->naliases; i++) {
+		const struct pack_alias *alias = &pack->aliases[i];
+
+		writer_u64(packing->out, alias->entry);
+		writer_u32(packing->out, alias->name);
+		writer_u32(packing->out,
+			   alias->is_linkage ? FUNCTION_LINKAGE : 0);
+	}
+	end(packing, INDEX_ALIASES);
+}
 
 static void patch_head(struct packing *packing, uint64_t sums_at)
 {
@@ -331,6 +346,7 @@ bool pack_write(struct pack *pack, struct writer *out)
 	write_files(&packing);
 	write_symbols(&packing);
 	write_calls(&packing);
+	write_aliases(&packing);
 	if (pack->frames)
 		put_section(&packing, INDEX_FRAMES, pack->frames);
 	writer_align(out, INDEX_CHUNK);

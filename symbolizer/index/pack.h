@@ -31,6 +31,13 @@ struct pack_tail {
 	uint64_t caller, return_pc, callee;
 };
 
+/* Another name of the function that begins at ENTRY. */
+struct pack_alias {
+	uint64_t entry;
+	uint32_t name; /* in strings */
+	bool is_linkage;
+};
+
 struct pack_symbol {
 	uint64_t start;
 	uint32_t size, reach; /* from START; at most */
@@ -54,6 +61,8 @@ struct pack {
 	size_t ncalls;
 	const struct pack_tail *tails; /* by caller, return_pc */
 	size_t ntails;
+	const struct pack_alias *aliases; /* by entry */
+	size_t naliases;
 	const struct build_id *build_id;
 	uint32_t source; /* in strings */
 	uint32_t made_of;

@@ -16,6 +16,7 @@ static void ask_index(struct index *index, uint64_t address)
 	struct level levels[INDEX_LEVELS];
 	struct index_symbol symbol;
 	struct index_tail tails[INDEX_FEW];
+	struct index_alias aliases[INDEX_MAX_ALIASES];
 	uint64_t at;
 	size_t n = index_levels(index, address, levels, INDEX_LEVELS);
 
@@ -28,6 +29,10 @@ static void ask_index(struct index *index, uint64_t address)
 	index_entry(index, address, &at);
 	index_call(index, address, &at);
 	index_tails(index, address, tails, INDEX_FEW);
+	n = index_aliases(index, address, aliases);
+	for (size_t i = 0; i < n; i++)
+		if (!*aliases[i].name)
+			abort();
 }
 
 /* All of it, as a symbol file. */

@@ -61,7 +61,8 @@ static void put_reason(const char *dir, const struct report *report)
 	writer_fini(&w);
 }
 
-/* One function with two inlined into it, a symbol, and a tail call. */
+/* One function with another name and two inlined into it, a symbol, and a tail
+ * call. */
 static void tell_index(struct build *build)
 {
 	const struct build_call calls[] = {
@@ -90,6 +91,7 @@ static void tell_index(struct build *build)
 	symtab_finish(&symtab);
 	build_symbols(build, &symtab);
 	symtab_fini(&symtab);
+	build_folded(build, 0x1000, "h", BUILD_LINKAGE);
 	build_entry(build, 0x1000, false);
 	build_entry(build, 0x1040, true);
 	build_call(build, &calls[0]);

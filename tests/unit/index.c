@@ -523,6 +523,7 @@ static void tell_all(struct build *build)
 	tell_rows(build);
 	tell_tails(build);
 	tell_bulk_symbols(build);
+	build_folded(build, 0x1000, "f", 0);
 	for (uint64_t i = 0; i < BULK; i++)
 		tell_row(build, BULK_AT + 4 * i, BULK_AT + 4 * i + 4,
 			 i % 2 ? f : g, "a.c", 1);
@@ -540,7 +541,8 @@ static void tell_all(struct build *build)
 struct asked {
 	uint64_t address;
 	struct level levels[SAYS_LEVELS];
-	size_t nlevels, ntails;
+	size_t nlevels, ntails, naliases;
+	struct index_alias aliases[INDEX_MAX_ALIASES];
 	struct index_symbol symbol;
 	struct index_tail tails[128];
 	uint64_t entry, callee;
@@ -556,6 +558,7 @@ static void ask(struct index *index, uint64_t address, struct asked *out)
 	out->has_entry = index_entry(index, address, &out->entry);
 	out->has_callee = index_call(index, address, &out->callee);
 	out->ntails = index_tails(index, address, out->tails, 128);
+	out->naliases = index_aliases(index, address, out->aliases);
 }
 
 static bool is_text(const char *found, const char *wanted)
@@ -580,11 +583,24 @@ static bool are_tails(const struct asked *found, const struct asked *wanted)
 		      found->ntails * sizeof(found->tails[0])) == 0;
 }
 
+static bool is_alias(const struct index_alias *found,
+		     const struct asked *wanted)
+{
+	for (size_t i = 0; i < wanted->naliases; i++)
+		if (strcmp(wanted->aliases[i].name, found->name) == 0)
+			return found->is_linkage ==
+			       wanted->aliases[i].is_linkage;
+	return false;
+}
+
 /* Either as it was, or nothing: texts may be missing by themselves. */
 static void check_less(const struct asked *found, const struct asked *wanted)
 {
 	bool holds = are_tails(found, wanted);
 
+	holds &= found->naliases <= wanted->naliases;
+	for (size_t i = 0; holds && i < found->naliases; i++)
+		holds &= is_alias(&found->aliases[i], wanted);
 	if (found->nlevels > 0)
 		holds &= found->nlevels == wanted->nlevels;
 	for (size_t i = 0; holds && i < found->nlevels; i++)

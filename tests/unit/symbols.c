@@ -150,6 +150,8 @@ static void cut_answers(void)
 	lookup_write_text(&out, NULL);
 	writer_u32(&out, 3);
 	writer_u32(&out, 0);
+	writer_u32(&out, 1);
+	lookup_write_text(&out, "alias");
 	for (size_t len = 0; len <= out.len; len++) {
 		reader_init(&r, out.bytes, len);
 		lookup_read_name(&r, &report, &name);
@@ -157,6 +159,8 @@ static void cut_answers(void)
 	}
 	CHECK_STRING(name.function, "function");
 	CHECK(name.file == NULL);
+	if (CHECK_NUMBER(name.naliases, 1))
+		CHECK_STRING(name.aliases[0], "alias");
 	memset(out.bytes, 0xff, 4);
 	reader_init(&r, out.bytes, out.len);
 	lookup_read_name(&r, &report, &name);
