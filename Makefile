@@ -210,6 +210,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/print_json.c \
 	symbolizer/print_text.c \
 	symbolizer/regular.c \
+	symbolizer/remains.c \
 	symbolizer/rewind.c \
 	symbolizer/server.c \
 	symbolizer/source.c \
