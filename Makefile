@@ -202,6 +202,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/index/known.c \
 	symbolizer/index/make.c \
 	symbolizer/index/pack.c \
+	symbolizer/index/parts.c \
 	symbolizer/index/strings.c \
 	symbolizer/index/tails.c \
 	symbolizer/intake.c \
@@ -269,6 +270,7 @@ SYM_SRCS = \
 	symbolizer/index/from_sym.c \
 	symbolizer/index/index.c \
 	symbolizer/index/pack.c \
+	symbolizer/index/parts.c \
 	symbolizer/index/strings.c \
 	symbolizer/index/tails.c \
 	symbolizer/regular.c \

@@ -1,368 +1,12 @@
-/* Reading an index. Runs anywhere: numbers are held to the sections that they
- * lie in, and no walk is longer than the levels that are asked for. */
+/* What an index says of addresses. Runs anywhere: numbers are held to the
+ * sections that they lie in, and no walk is longer than the levels that are
+ * asked for. */
 #include "index.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <isa-l/crc.h>
-
-#include "../../lib/report/bytes.h"
 #include "format.h"
-
-enum {
-	KNOWN_SCOPES = 1024, /* read last, by the end of their number: calls
-	                      * that lie in each other share their outer ones */
-};
-
-struct scope {
-	uint64_t function, parent, call_file;
-	uint64_t entry; /* where PARENT is 0 */
-	bool has_call_file;
-	int64_t call_line; /* less the line of the caller */
-};
-
-struct known_scope {
-	uint64_t number; /* 0: none */
-	struct scope scope;
-};
-
-struct index {
-	const uint8_t *bytes;
-	size_t len;
-	bool is_mapped;
-	struct build_id build_id;
-	uint64_t at[INDEX_SECTIONS], section_len[INDEX_SECTIONS];
-	uint64_t base, first, sums_at;
-	uint32_t source; /* in strings */
-	uint32_t made_of;
-	uint32_t frames_why; /* in strings */
-	bool *checked; /* per chunk */
-	bool is_damaged;
-	struct known_scope *known; /* KNOWN_SCOPES of them */
-	uint64_t near[INDEX_SECTIONS]; /* items before what was found last */
-	bool is_sound[INDEX_SECTIONS]; /* as a whole */
-};
-
-/* Opening */
-
-static bool read_head(struct index *index)
-{
-	struct reader r;
-	const uint8_t *id;
-	uint32_t id_len;
-
-	reader_init(&r, index->bytes, index->len);
-	if (reader_u64(&r) != INDEX_MAGIC || reader_u32(&r) != INDEX_VERSION)
-		return false;
-	id_len = reader_u32(&r);
-	id = reader_take(&r, MAX_BUILD_ID);
-	if (!id || id_len > MAX_BUILD_ID)
-		return false;
-	index->build_id.len = (uint8_t)id_len;
-	memcpy(index->build_id.bytes, id, id_len);
-	index->base = reader_u64(&r);
-	index->first = reader_u64(&r);
-	index->source = reader_u32(&r);
-	index->made_of = reader_u32(&r);
-	index->frames_why = reader_u32(&r);
-	reader_u32(&r);
-	index->sums_at = reader_u64(&r);
-	for (int i = 0; i < INDEX_SECTIONS; i++) {
-		index->at[i] = reader_u64(&r);
-		index->section_len[i] = reader_u64(&r);
-		if (index->at[i] > index->sums_at ||
-		    index->section_len[i] > index->sums_at - index->at[i])
-			return false;
-	}
-	return !r.bad && index->sums_at >= INDEX_HEAD &&
-	       index->sums_at < index->len &&
-	       index->at[INDEX_STRINGS] % INDEX_CHUNK == 0;
-}
-
-/* The checksums have one themselves, and there is one for each chunk. */
-static bool check_sums(struct index *index)
-{
-	size_t nchunks = (size_t)(index->sums_at + INDEX_CHUNK - 1) /
-			 INDEX_CHUNK;
-	size_t len = index->len - (size_t)index->sums_at;
-	struct reader r;
-
-	if (len != (nchunks + 1) * sizeof(uint32_t))
-		return false;
-	reader_init(&r, index->bytes + index->sums_at, len);
-	reader_skip(&r, len - sizeof(uint32_t));
-	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + index->sums_at,
-					      len - sizeof(uint32_t)))
-		return false;
-	index->checked = calloc(nchunks, sizeof(*index->checked));
-	index->known = calloc(KNOWN_SCOPES, sizeof(*index->known));
-	return index->checked && index->known;
-}
-
-/* A chunk of strings ends with a NUL, so that each ends in it. */
-static bool has_end(const struct index *index, size_t at, size_t len)
-{
-	uint64_t end = index->at[INDEX_STRINGS] +
-		       index->section_len[INDEX_STRINGS];
-
-	if (at < index->at[INDEX_STRINGS] || at >= end)
-		return true;
-	return index->bytes[(end - at < len ? end : at + len) - 1] == '\0';
-}
-
-static bool check_chunk(struct index *index, size_t chunk)
-{
-	size_t at = chunk * INDEX_CHUNK;
-	size_t len = index->sums_at - at < INDEX_CHUNK
-			     ? (size_t)index->sums_at - at : INDEX_CHUNK;
-	struct reader r;
-
-	reader_init(&r, index->bytes + index->sums_at,
-		    index->len - (size_t)index->sums_at);
-	reader_skip(&r, chunk * sizeof(uint32_t));
-	if (reader_u32(&r) != crc32_gzip_refl(0, index->bytes + at, len) ||
-	    !has_end(index, at, len)) {
-		index->is_damaged = true;
-		return false;
-	}
-	index->checked[chunk] = true;
-	return true;
-}
-
-static bool check_chunks(struct index *index, size_t first, size_t last)
-{
-	for (size_t i = first; i <= last; i++)
-		if (!index->checked[i] && !check_chunk(index, i))
-			return false;
-	return true;
-}
-
-/* True where the LEN bytes at AT, which lie before the checksums, are as they
- * were written. */
-static inline bool is_sound(struct index *index, uint64_t at, uint64_t len)
-{
-	size_t first = (size_t)(at / INDEX_CHUNK);
-	size_t last = (size_t)((at + len - 1) / INDEX_CHUNK);
-
-	if (len == 0 || (first == last && index->checked[first]))
-		return true;
-	return check_chunks(index, first, last);
-}
-
-static void free_index(struct index *index)
-{
-	free(index->checked);
-	free(index->known);
-	free(index);
-}
-
-static struct index *open_bytes(const void *bytes, size_t len, bool is_mapped,
-				struct error *err)
-{
-	struct index *index = calloc(1, sizeof(*index));
-
-	if (!index) {
-		fail(err, ERR_NO_MEMORY, "no memory");
-		return NULL;
-	}
-	index->bytes = bytes;
-	index->len = len;
-	if (!read_head(index) || !check_sums(index) ||
-	    !is_sound(index, 0, INDEX_HEAD)) {
-		fail(err, ERR_BAD_DATA, "not an index of version %d",
-		     INDEX_VERSION);
-		free_index(index);
-		return NULL;
-	}
-	index->is_mapped = is_mapped;
-	return index;
-}
-
-struct index *index_memory(const void *bytes, size_t len, struct error *err)
-{
-	return open_bytes(bytes, len, false, err);
-}
-
-struct index *index_open(const char *path, struct error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct index *index;
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0) {
-		fail_errno(err, "open");
-		return NULL;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-		close(fd);
-		fail(err, ERR_BAD_DATA, "not an index");
-		return NULL;
-	}
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (bytes == MAP_FAILED) {
-		fail_errno(err, "mmap");
-		return NULL;
-	}
-	index = open_bytes(bytes, (size_t)st.st_size, true, err);
-	if (!index)
-		munmap(bytes, (size_t)st.st_size);
-	return index;
-}
-
-void index_close(struct index *index)
-{
-	if (!index)
-		return;
-	if (index->is_mapped)
-		munmap((void *)index->bytes, index->len);
-	free_index(index);
-}
-
-const struct build_id *index_build_id(const struct index *index)
-{
-	return &index->build_id;
-}
-
-bool index_is_damaged(const struct index *index)
-{
-	return index->is_damaged;
-}
-
-unsigned index_made_of(const struct index *index)
-{
-	return index->made_of;
-}
-
-uint64_t index_base(const struct index *index)
-{
-	return index->base;
-}
-
-/* Reading */
-
-/* The bytes [FROM, TO) of SECTION, TO at most its end; bad where they are not
- * there, or damaged. */
-static struct reader section_part(struct index *index,
-				  enum index_section section, uint64_t from,
-				  uint64_t to)
-{
-	struct reader r = { .bad = true };
-
-	if (to > index->section_len[section])
-		to = index->section_len[section];
-	if (from > to || !is_sound(index, index->at[section] + from,
-				   to - from))
-		return r;
-	reader_init(&r, index->bytes + index->at[section] + from,
-		    (size_t)(to - from));
-	return r;
-}
-
-/* Item NUMBER of a table of items of SIZE bytes. */
-static struct reader table_item(struct index *index,
-				enum index_section section, uint64_t number,
-				size_t size)
-{
-	uint64_t n = index->section_len[section] / size;
-	struct reader r = { .bad = true };
-
-	if (number >= n)
-		return r;
-	return section_part(index, section, number * size,
-			    (number + 1) * size);
-}
-
-static uint64_t item_address(const struct index *index,
-			     enum index_section section, size_t size,
-			     uint64_t number)
-{
-	uint64_t at;
-
-	memcpy(&at, index->bytes + index->at[section] + number * size,
-	       sizeof(at));
-	return le64toh(at);
-}
-
-/* Of a table whose items begin with an address, sorted: how many are at or
- * before ADDRESS. False where the table is damaged: it is checked as a whole,
- * once, since a search goes all over it. Whoever asks for one address often
- * asks for one a little behind it next, so the search begins where the last one
- * ended, by steps that double. */
-static bool count_until(struct index *index, enum index_section section,
-			size_t size, uint64_t address, uint64_t *out)
-{
-	uint64_t n = index->section_len[section] / size, step = 1;
-	uint64_t low = index->near[section], high = n;
-
-	if (!index->is_sound[section] &&
-	    !is_sound(index, index->at[section], n * size))
-		return false;
-	index->is_sound[section] = true;
-	if (low > 0 &&
-	    item_address(index, section, size, low - 1) > address)
-		low = 0;
-	for (; low > 0 && low + step < n; step *= 2) {
-		if (item_address(index, section, size, low + step) > address) {
-			high = low + step;
-			break;
-		}
-		low += step;
-	}
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-
-		if (item_address(index, section, size, middle) <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	index->near[section] = *out = low;
-	return true;
-}
-
-/* The text at OFFSET, which ends in the chunk that it begins in; NULL for the
- * empty one, which is at 0, and where there is none. */
-static const char *text_at(struct index *index, uint32_t offset)
-{
-	uint64_t at = index->at[INDEX_STRINGS] + offset;
-
-	if (offset == 0 || offset >= index->section_len[INDEX_STRINGS] ||
-	    !is_sound(index, at, 1))
-		return NULL;
-	return (const char *)index->bytes + at;
-}
-
-/* Block NUMBER of SECTION, of at most MOST bytes; where it begins is in the
- * last four bytes of an item of TABLE. What is behind it may follow. */
-static struct reader block_at(struct index *index, enum index_section section,
-			      enum index_section table, size_t size,
-			      uint64_t number, uint64_t most)
-{
-	struct reader r = table_item(index, table, number, size);
-	uint64_t from;
-
-	reader_skip(&r, size - sizeof(uint32_t));
-	from = reader_u32(&r);
-	if (r.bad)
-		return r;
-	return section_part(index, section, from, from + most);
-}
-
-static const char *file_path(struct index *index, uint32_t file)
-{
-	struct reader r = table_item(index, INDEX_FILES, file,
-				     sizeof(uint32_t));
-	uint32_t text = reader_u32(&r);
-
-	return file == 0 || r.bad ? NULL : text_at(index, text);
-}
+#include "parts.h"
 
 bool index_has_lines(const struct index *index)
 {
@@ -371,12 +15,12 @@ bool index_has_lines(const struct index *index)
 
 const char *index_source(struct index *index)
 {
-	return text_at(index, index->source);
+	return parts_text(index, index->source);
 }
 
 const void *index_frames(struct index *index, size_t *len_out)
 {
-	struct reader r = section_part(index, INDEX_FRAMES, 0, UINT64_MAX);
+	struct reader r = parts_read(index, INDEX_FRAMES, 0, UINT64_MAX);
 
 	if (r.bad || r.len == 0)
 		return NULL;
@@ -386,7 +30,16 @@ const void *index_frames(struct index *index, size_t *len_out)
 
 const char *index_frames_why(struct index *index)
 {
-	return text_at(index, index->frames_why);
+	return parts_text(index, index->frames_why);
+}
+
+static const char *file_path(struct index *index, uint32_t file)
+{
+	struct reader r = parts_item(index, INDEX_FILES, file,
+				     sizeof(uint32_t));
+	uint32_t text = reader_u32(&r);
+
+	return file == 0 || r.bad ? NULL : parts_text(index, text);
 }
 
 struct row {
@@ -426,12 +79,13 @@ static void read_row(struct reader *r, struct row *row)
 static struct reader rows_of(struct index *index, uint64_t number,
 			     uint64_t *at_out)
 {
-	struct reader r = table_item(index, INDEX_STARTS, number,
+	struct reader r = parts_item(index, INDEX_STARTS, number,
 				     INDEX_STARTS_SIZE);
 
 	*at_out = reader_u64(&r);
-	return block_at(index, INDEX_ROW_DATA, INDEX_STARTS, INDEX_STARTS_SIZE,
-			number, INDEX_ROWS * INDEX_MAX_ROW);
+	return parts_block(index, INDEX_ROW_DATA, INDEX_STARTS,
+			   INDEX_STARTS_SIZE, number,
+			   INDEX_ROWS * INDEX_MAX_ROW);
 }
 
 /* The row that ADDRESS is in; false where nothing is known there. */
@@ -442,8 +96,8 @@ static bool find_row(struct index *index, uint64_t address, struct row *out)
 	struct reader r;
 	uint64_t n, at;
 
-	if (!count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE, address, &n) ||
-	    n == 0)
+	if (!parts_count(index, INDEX_STARTS, INDEX_STARTS_SIZE, address,
+			 &n) || n == 0)
 		return false;
 	r = rows_of(index, n - 1, &at);
 	do {
@@ -463,8 +117,8 @@ uint64_t index_next_row(struct index *index, uint64_t address)
 	struct reader r;
 	uint64_t n = 0, at = 0;
 
-	if (address > 0 && !count_until(index, INDEX_STARTS, INDEX_STARTS_SIZE,
-					address - 1, &n))
+	if (address > 0 && !parts_count(index, INDEX_STARTS,
+					INDEX_STARTS_SIZE, address - 1, &n))
 		return UINT64_MAX;
 	if (n > 0) {
 		r = rows_of(index, n - 1, &at);
@@ -476,7 +130,7 @@ uint64_t index_next_row(struct index *index, uint64_t address)
 		if (at >= address && !r.bad)
 			return at;
 	}
-	r = table_item(index, INDEX_STARTS, n, INDEX_STARTS_SIZE);
+	r = parts_item(index, INDEX_STARTS, n, INDEX_STARTS_SIZE);
 	at = reader_u64(&r);
 	return r.bad || at < address ? UINT64_MAX : at;
 }
@@ -486,7 +140,7 @@ static bool unpack_scope(struct index *index, uint64_t number,
 			 struct scope *out)
 {
 	uint64_t block = number / INDEX_SCOPES;
-	struct reader r = block_at(index, INDEX_SCOPE_DATA, INDEX_SCOPE_AT,
+	struct reader r = parts_block(index, INDEX_SCOPE_DATA, INDEX_SCOPE_AT,
 				   sizeof(uint32_t), block,
 				   INDEX_SCOPES * INDEX_MAX_ROW);
 
@@ -536,14 +190,14 @@ struct function {
 static bool read_function(struct index *index, uint64_t number,
 			  struct function *out)
 {
-	struct reader r = table_item(index, INDEX_FUNCTIONS, number,
+	struct reader r = parts_item(index, INDEX_FUNCTIONS, number,
 				     INDEX_FUNCTION_SIZE);
 	uint32_t name = reader_u32(&r), file = reader_u32(&r);
 
 	out->line = reader_u32(&r);
 	if (r.bad)
 		return false;
-	out->name = text_at(index, name);
+	out->name = parts_text(index, name);
 	out->file = file & FUNCTION_FILE;
 	out->is_linkage = file & FUNCTION_LINKAGE;
 	out->icf = file & FUNCTION_FOLDED;
@@ -619,7 +273,7 @@ struct found_symbol {
 static bool read_symbol(struct index *index, uint64_t number,
 			struct found_symbol *out)
 {
-	struct reader r = table_item(index, INDEX_SYMBOLS, number,
+	struct reader r = parts_item(index, INDEX_SYMBOLS, number,
 				     INDEX_SYMBOL_SIZE);
 	uint32_t flags;
 
@@ -655,7 +309,8 @@ bool index_symbol(struct index *index, uint64_t address,
 	bool found = false;
 	uint64_t i;
 
-	if (!count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE, address, &i))
+	if (!parts_count(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE, address,
+			 &i))
 		return false;
 	while (i-- > 0) {
 		if (!read_symbol(index, i, &at))
@@ -673,7 +328,7 @@ bool index_symbol(struct index *index, uint64_t address,
 		return false;
 	out->start = best.start;
 	out->end = best.end;
-	out->name = text_at(index, best.name);
+	out->name = parts_text(index, best.name);
 	out->file = file_path(index, best.file);
 	out->sized = best.sized;
 	out->is_public = best.is_public;
@@ -686,10 +341,10 @@ uint64_t index_next_symbol(struct index *index, uint64_t address)
 	uint64_t n = 0, at;
 	struct reader r;
 
-	if (address > 0 && !count_until(index, INDEX_SYMBOLS, INDEX_SYMBOL_SIZE,
-					address - 1, &n))
+	if (address > 0 && !parts_count(index, INDEX_SYMBOLS,
+					INDEX_SYMBOL_SIZE, address - 1, &n))
 		return UINT64_MAX;
-	r = table_item(index, INDEX_SYMBOLS, n, INDEX_SYMBOL_SIZE);
+	r = parts_item(index, INDEX_SYMBOLS, n, INDEX_SYMBOL_SIZE);
 	at = reader_u64(&r);
 	return r.bad || at < address ? UINT64_MAX : at;
 }
@@ -739,10 +394,10 @@ bool index_call(struct index *index, uint64_t return_pc, uint64_t *callee_out)
 	struct reader r;
 	uint64_t n, callee;
 
-	if (!count_until(index, INDEX_CALLS, INDEX_CALL_SIZE, return_pc, &n) ||
-	    n == 0)
+	if (!parts_count(index, INDEX_CALLS, INDEX_CALL_SIZE, return_pc,
+			 &n) || n == 0)
 		return false;
-	r = table_item(index, INDEX_CALLS, n - 1, INDEX_CALL_SIZE);
+	r = parts_item(index, INDEX_CALLS, n - 1, INDEX_CALL_SIZE);
 	if (reader_u64(&r) != return_pc)
 		return false;
 	callee = reader_u64(&r);
@@ -767,10 +422,10 @@ size_t index_tails(struct index *index, uint64_t entry,
 
 	if (max == 0)
 		return 0;
-	if (!count_until(index, INDEX_TAILS, INDEX_TAIL_SIZE, entry, &i))
+	if (!parts_count(index, INDEX_TAILS, INDEX_TAIL_SIZE, entry, &i))
 		return unknown_tail(tails);
 	while (i-- > 0 && n < max) {
-		struct reader r = table_item(index, INDEX_TAILS, i,
+		struct reader r = parts_item(index, INDEX_TAILS, i,
 					     INDEX_TAIL_SIZE);
 		uint64_t caller = reader_u64(&r);
 		uint64_t return_pc = reader_u64(&r), callee = reader_u64(&r);
@@ -797,17 +452,18 @@ size_t index_aliases(struct index *index, uint64_t address,
 
 	if (index->section_len[INDEX_ALIASES] == 0 ||
 	    !index_entry(index, address, &entry) ||
-	    !count_until(index, INDEX_ALIASES, INDEX_ALIAS_SIZE, entry, &i))
+	    !parts_count(index, INDEX_ALIASES, INDEX_ALIAS_SIZE, entry,
+			 &i))
 		return 0;
 	while (i-- > 0 && n < INDEX_MAX_ALIASES) {
-		struct reader r = table_item(index, INDEX_ALIASES, i,
+		struct reader r = parts_item(index, INDEX_ALIASES, i,
 					     INDEX_ALIAS_SIZE);
 		uint64_t at = reader_u64(&r);
 		uint32_t name = reader_u32(&r), flags = reader_u32(&r);
 
 		if (r.bad || at != entry)
 			break;
-		aliases[n].name = text_at(index, name);
+		aliases[n].name = parts_text(index, name);
 		aliases[n].is_linkage = flags & FUNCTION_LINKAGE;
 		n += aliases[n].name != NULL;
 	}
