@@ -226,6 +226,19 @@ SYMBOLIZER_SRCS = \
 	symbolizer/symtab.c \
 	symbolizer/symwrite.c \
 	symbolizer/tailcall.c \
+	symbolizer/values/code.c \
+	symbolizer/values/contents.c \
+	symbolizer/values/entry.c \
+	symbolizer/values/format.c \
+	symbolizer/values/lists.c \
+	symbolizer/values/machine.c \
+	symbolizer/values/node.c \
+	symbolizer/values/place.c \
+	symbolizer/values/reading.c \
+	symbolizer/values/text.c \
+	symbolizer/values/types.c \
+	symbolizer/values/variables.c \
+	symbolizer/values/worker.c \
 	symbolizer/worker.c
 
 CLI_SRCS = \
@@ -297,7 +310,9 @@ SYMBOLIZER_UNITS = \
 	index_frames \
 	store \
 	symbols \
-	symwrite
+	symwrite \
+	values \
+	values_text
 
 UNIT_TESTS = \
 	array \
@@ -351,6 +366,8 @@ UNIT_TESTS = \
 	unwind_cases \
 	utf \
 	uuid \
+	values \
+	values_text \
 	wire
 
 # Fuzz targets: tests/fuzz/NAME.c each, with tests/fuzz/corpus/NAME. `make

@@ -567,6 +567,30 @@ size_t lookup_write_tail_calls(struct lookup *lookup, uint64_t inner_offset,
 	return n;
 }
 
+bool lookup_symbol(struct lookup *lookup, uint64_t offset, char *out,
+		   size_t cap, uint64_t *from_out)
+{
+	struct index *index = get_index(lookup);
+	struct index_symbol symbol;
+	uint64_t address;
+
+	if (!index)
+		return false;
+	address = index_base(index) + offset;
+	if (!index_symbol(index, address, &symbol) || !symbol.name)
+		return false;
+	demangle(symbol.name, out, cap);
+	*from_out = address - symbol.start;
+	return true;
+}
+
+bool lookup_reenters(struct lookup *lookup, uint64_t offset)
+{
+	struct index *index = get_index(lookup);
+
+	return !index || tailcall_reenters(index, index_base(index) + offset);
+}
+
 static void read_aliases(struct reader *r, struct report *report,
 			 struct name *out)
 {

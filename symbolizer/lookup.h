@@ -55,6 +55,14 @@ struct index *lookup_index(struct lookup *lookup, struct sym_id *id_out);
 size_t lookup_levels(struct lookup *lookup, uint64_t address,
 		     struct level *levels);
 
+/* The symbol at OFFSET from the module's base, demangled, into OUT (CAP bytes),
+ * and how far from its start that is. */
+bool lookup_symbol(struct lookup *lookup, uint64_t offset, char *out,
+		   size_t cap, uint64_t *from_out);
+
+/* tailcall_reenters() for the function at OFFSET. */
+bool lookup_reenters(struct lookup *lookup, uint64_t offset);
+
 /* Where the section NAME begins, in that numbering. Opens the files. */
 bool lookup_section(struct lookup *lookup, const char *name,
 		    uint64_t *address_out);

@@ -264,8 +264,7 @@ struct unwind *remains_unwind(struct remains *remains)
 			  remains);
 }
 
-const struct module_files *remains_files(const struct remains *remains,
-					 size_t index)
+struct module_files *remains_files(struct remains *remains, size_t index)
 {
 	return &remains->loaded[index].files;
 }

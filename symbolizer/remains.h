@@ -25,8 +25,7 @@ size_t remains_read_files(void *remains, uint64_t address, void *to,
 struct unwind *remains_unwind(struct remains *remains);
 
 /* The files of module INDEX, and what of its rules is of no use, or "". */
-const struct module_files *remains_files(const struct remains *remains,
-					 size_t index);
+struct module_files *remains_files(struct remains *remains, size_t index);
 const char *remains_why(const struct remains *remains, size_t index);
 
 #endif

@@ -10,6 +10,7 @@
 #include "debuginfod.h"
 #include "lookup.h"
 #include "tailcall.h"
+#include "values/variables.h"
 #include "worker.h"
 
 enum { MAX_LOST = 16 }; /* children for one report */
@@ -32,6 +33,17 @@ const char *symbols_status_name(enum symbols_status status)
 	case SYMBOLS_NONE: break;
 	}
 	return "none";
+}
+
+const char *absent_name(enum absent why)
+{
+	static const char *const names[ABSENT_COUNT] = {
+		NULL, "optimized out", "clobbered", "not captured",
+		"synthetic pointer", "in thread-local storage", "too large",
+		"not understood",
+	};
+
+	return names[why];
 }
 
 /* Sites */
@@ -63,12 +75,6 @@ static int by_place(const void *left, const void *right)
 	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-static bool is_wanted(const struct symbolize_options *options,
-		      const struct thread *thread)
-{
-	return thread->crashed || !options->crashed_only;
-}
-
 static size_t add_sites(const struct report *report,
 			const struct thread *thread, struct site *sites,
 			size_t n)
@@ -94,7 +100,7 @@ static bool collect_sites(struct report *report,
 		return fail(err, ERR_NO_MEMORY, "no memory for %zu frames", n);
 	n = 0;
 	for (size_t i = 0; i < report->nthreads; i++)
-		if (is_wanted(options, &report->threads[i]))
+		if (job_wants(options, &report->threads[i]))
 			n = add_sites(report, &report->threads[i], out->sites,
 				      n);
 	if (n > 0)
@@ -200,7 +206,7 @@ static bool collect_gaps(struct report *report,
 		const struct thread *thread = &report->threads[i];
 
 		for (size_t k = 0; k < thread->nframes &&
-				   is_wanted(options, thread); k++)
+				   job_wants(options, thread); k++)
 			n += is_gap(report, thread, k, &out->gaps[n]) &&
 			     (size_t)out->gaps[n].module < report->nmodules;
 	}
@@ -339,6 +345,17 @@ static void take_status(struct talk *talk, size_t index, struct reader *r)
 	tell_progress(talk);
 }
 
+static void take_variables(struct talk *talk, size_t index, struct reader *r)
+{
+	struct thread_variables *thread = &talk->out->variables[index];
+	uint32_t frame = reader_u32(r);
+
+	if (frame < thread->nframes)
+		variables_read(r, talk->report, &thread->frames[frame]);
+	else
+		r->bad = true;
+}
+
 /* One message. False where it makes no sense. */
 static bool take(struct talk *talk, uint32_t kind, size_t index,
 		 struct reader *r)
@@ -376,6 +393,11 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 			return false;
 		talk->out->modules[index].why = lookup_read_text(r,
 							talk->report);
+		return !r->bad;
+	case MESSAGE_VARIABLES:
+		if (!talk->out->variables || index >= report->nthreads)
+			return false;
+		take_variables(talk, index, r);
 		return !r->bad;
 	case MESSAGE_END:
 		talk->ended = true;
@@ -536,7 +558,7 @@ static void fetch_missing(struct talk *talk, struct job *job,
 	for (int crashed = 1; crashed >= 0; crashed--)
 		for (size_t i = 0; i < report->nthreads; i++)
 			if (report->threads[i].crashed == (crashed == 1) &&
-			    is_wanted(talk->options, &report->threads[i]))
+			    job_wants(talk->options, &report->threads[i]))
 				n += fetch_for(talk, servers,
 					       &report->threads[i]);
 	if (debuginfod_trouble(servers) && talk->out->trouble == NULL)
@@ -559,6 +581,37 @@ static void rewind_all(struct talk *talk, struct job *job, int64_t deadline_ms)
 		talk->out->trouble = sentence(talk->report,
 			"%s: the process that unwound the stacks %s",
 			"unwinding", why);
+}
+
+static bool make_variables(struct report *report, struct symbolized *out,
+			   struct error *err)
+{
+	out->variables = report_alloc(report, (report->nthreads + 1) *
+						      sizeof(*out->variables));
+	for (size_t i = 0; out->variables && i < report->nthreads; i++) {
+		struct thread_variables *thread = &out->variables[i];
+		size_t n = report->threads[i].nframes;
+
+		if (n > VARIABLES_MAX_FRAMES)
+			n = VARIABLES_MAX_FRAMES;
+		thread->frames = report_alloc(report, (n + 1) *
+						sizeof(*thread->frames));
+		thread->nframes = thread->frames ? n : 0;
+	}
+	return out->variables ||
+	       fail(err, ERR_NO_MEMORY, "no memory for variables");
+}
+
+static void evaluate_all(struct talk *talk, struct job *job,
+			 int64_t deadline_ms)
+{
+	char why[sizeof(((struct error *)0)->text)];
+
+	if (!listen_to(talk, worker_variables, job, deadline_ms, why,
+		       sizeof(why)))
+		talk->out->trouble = sentence(talk->report,
+			"%s: the process that evaluated the arguments %s",
+			"symbolizing", why);
 }
 
 /* The fingerprint */
@@ -684,6 +737,11 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 	if (nmodules > 0)
 		lookup_all(&talk, &job, deadline_ms);
 	fetch_missing(&talk, &job, deadline_ms);
+	if (options->wants_variables) {
+		if (!make_variables(report, out, err))
+			return false;
+		evaluate_all(&talk, &job, deadline_ms);
+	}
 	make_fingerprint(report, out);
 	return true;
 }
@@ -721,6 +779,28 @@ static size_t put_gap(const struct gap *gap, struct shown_frame *shown)
 	return n;
 }
 
+/* What is known of the variables of frame INDEX, to the N functions SHOWN. */
+static void put_variables(const struct symbolized *symbolized,
+			  const struct thread *thread, size_t index,
+			  struct shown_frame *shown, size_t n)
+{
+	size_t number = (size_t)(thread - symbolized->report->threads);
+	const struct thread_variables *known = &symbolized->variables[number];
+	const struct frame_variables *frame;
+
+	if (index >= known->nframes)
+		return;
+	frame = &known->frames[index];
+	if (frame->nfunctions == 0)
+		return;
+	/* Where the two do not agree, it is on what was inlined. */
+	if (frame->nfunctions != n)
+		shown[n - 1].variables =
+			&frame->functions[frame->nfunctions - 1];
+	for (size_t i = 0; frame->nfunctions == n && i < n; i++)
+		shown[i].variables = &frame->functions[i];
+}
+
 static size_t put_thread(const struct symbolized *symbolized,
 			 const struct thread *thread,
 			 struct shown_frame *shown)
@@ -732,12 +812,17 @@ static size_t put_thread(const struct symbolized *symbolized,
 		const struct site *site = find_site(symbolized, thread, i);
 		const struct gap *gap = find_gap(symbolized, thread, i);
 		const struct name *jit = find_jit(symbolized, frame);
+		size_t levels;
 
 		if (gap)
 			n += put_gap(gap, shown ? shown + n : NULL);
-		n += put_names(frame, site ? site->names : jit,
-			       site ? site->nnames : jit != NULL,
-			       shown ? shown + n : NULL);
+		levels = put_names(frame, site ? site->names : jit,
+				   site ? site->nnames : jit != NULL,
+				   shown ? shown + n : NULL);
+		if (shown && symbolized->variables)
+			put_variables(symbolized, thread, i, shown + n,
+				      levels);
+		n += levels;
 	}
 	return n;
 }

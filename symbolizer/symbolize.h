@@ -83,6 +83,54 @@ enum symbols_status { SYMBOLS_NONE, SYMBOLS_MISSING, SYMBOLS_FOUND };
 
 const char *symbols_status_name(enum symbols_status status);
 
+/* Why a value is not there; the words are contract.md's. */
+enum absent {
+	ABSENT_NOT,            /* it is there */
+	ABSENT_OPTIMIZED_OUT,  /* it was nowhere at that instruction */
+	ABSENT_CLOBBERED,      /* it was in a register that the functions
+	                        * called since may have used */
+	ABSENT_NOT_CAPTURED,   /* it was in memory that was not kept */
+	ABSENT_SYNTHETIC,      /* a pointer to what had no address any more */
+	ABSENT_THREAD_LOCAL,
+	ABSENT_TOO_LARGE,
+	ABSENT_NOT_UNDERSTOOD, /* the debug information, or the type */
+	ABSENT_COUNT,
+};
+
+/* "optimized out", "clobbered", and so on; NULL for ABSENT_NOT. */
+const char *absent_name(enum absent why);
+
+struct variable {
+	const char *name;
+	const char *type;
+	const char *value; /* as gdb shows it; NULL where it is not there */
+	enum absent why;
+	bool is_argument;
+};
+
+/* Those of a function at a frame: arguments first, then by block, the innermost
+ * one's first. */
+struct variables {
+	struct variable *list;
+	size_t n;
+};
+
+/* Those of a frame: of the functions inlined there, the innermost first, and
+ * then of the one that holds them. */
+struct frame_variables {
+	struct variables *functions;
+	size_t nfunctions; /* 0: nothing is known of any */
+};
+
+/* Those of a thread's frames, from the innermost on as far as registers are
+ * certain. */
+struct thread_variables {
+	struct frame_variables *frames;
+	size_t nframes;
+};
+
+enum { VARIABLES_MAX_FRAMES = 256 }; /* of a thread */
+
 struct module_symbols {
 	enum symbols_status status;
 	const char *debug; /* path of the file that had the names, or NULL */
@@ -100,6 +148,7 @@ struct symbolize_options {
 	int64_t deadline_ms;  /* for one report; 0: SYMBOLIZE_DEADLINE_MS */
 	bool crashed_only;    /* name the crashing thread's frames alone */
 	bool leaves_nothing;  /* in the symbol store */
+	bool wants_variables; /* they are the user's data */
 	const char *root;     /* before the modules' paths, such as
 	                       * /proc/PID/root; NULL: none */
 	const struct debuginfod_options *debuginfod; /* asked for what is
@@ -120,6 +169,8 @@ struct symbolized {
 	struct module_symbols *modules; /* as many as the report has, by
 	                                 * number, */
 	struct name *jit;               /* and as many as it has of jit */
+	struct thread_variables *variables; /* as many as the report has
+	                                     * threads; NULL: not wanted */
 	const char *trouble; /* why names are missing that might be there: the
 	                      * child died, time ran out; or NULL */
 	struct semantic semantic;
@@ -140,6 +191,8 @@ struct shown_frame {
 	size_t index;               /* 0, 1, 2... of the printed ones */
 	const struct frame *frame;  /* shared by the inlines that it holds */
 	const struct name *name;    /* NULL: not known */
+	const struct variables *variables; /* NULL: not wanted, or nothing is
+	                                    * known of them */
 	bool is_inline;
 	bool is_tail_call;          /* inferred: FRAME is not the thread's */
 };

@@ -10,11 +10,10 @@
  * file), that could be another way, so nothing is said. */
 #include "tailcall.h"
 
-#include <stdbool.h>
-
 enum {
 	MAX_TAILS = 128, /* of one function */
 	MAX_TRIES = 1024,
+	MAX_REACHED = 64, /* functions */
 };
 
 struct way {
@@ -150,4 +149,45 @@ size_t tailcall_between(struct index *index, uint64_t return_pc,
 	if (callee != search.wanted)
 		follow(&search, callee);
 	return collect(&search, pcs);
+}
+
+/* Functions that may follow by tail calls, each once. */
+struct reached {
+	uint64_t entries[MAX_REACHED];
+	size_t len;
+	bool unknown;
+};
+
+static void reach(struct reached *reached, uint64_t entry)
+{
+	for (size_t i = 0; i < reached->len; i++)
+		if (reached->entries[i] == entry)
+			return;
+	if (entry == 0 || reached->len == MAX_REACHED)
+		reached->unknown = true;
+	else
+		reached->entries[reached->len++] = entry;
+}
+
+bool tailcall_reenters(struct index *index, uint64_t inner)
+{
+	struct index_tail tails[MAX_TAILS];
+	struct reached reached = { .len = 0 };
+	uint64_t entry = entry_of(index, inner), at = entry;
+
+	for (size_t done = 0;; at = reached.entries[done++]) {
+		size_t n = index_tails(index, at, tails, MAX_TAILS);
+
+		if (n == MAX_TAILS || at == 0)
+			return true;
+		for (size_t i = 0; i < n; i++) {
+			if (tails[i].callee == entry)
+				return true;
+			reach(&reached, tails[i].callee);
+		}
+		if (reached.unknown)
+			return true;
+		if (done == reached.len)
+			return false;
+	}
 }

@@ -4,6 +4,7 @@
 #ifndef EPITAPH_SYMBOLIZER_TAILCALL_H
 #define EPITAPH_SYMBOLIZER_TAILCALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,10 @@ enum {
  * have neither beginning nor end in common. */
 size_t tailcall_between(struct index *index, uint64_t return_pc,
 			uint64_t inner, uint64_t pcs[TAILCALL_MAX]);
+
+/* May the function that INNER is in be left by a tail call, and then be entered
+ * by another? True where a call goes to an unknown place. What leaves the
+ * module is not expected back. */
+bool tailcall_reenters(struct index *index, uint64_t inner);
 
 #endif

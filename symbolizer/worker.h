@@ -18,6 +18,8 @@ enum message_kind {
 	MESSAGE_THREAD,     /* index: thread; rewind.h's bytes */
 	MESSAGE_TROUBLE,    /* index: module; text: what of its CFI was of no
 	                     * use */
+	MESSAGE_VARIABLES,  /* index: thread; u32 frame, variables_write()'s
+	                     * bytes */
 	MESSAGE_END,        /* everything is said */
 };
 
@@ -50,9 +52,18 @@ struct job {
 };
 
 /* child_job's for a struct job: names for all sites of modules that are not
- * done; and frames for all threads that have none (rewind.c). */
+ * done; frames for all threads that have none (rewind.c); and variables of
+ * all threads that are wanted (values/worker.c). */
 void worker_lookup(void *job, int fd);
 void worker_rewind(void *job, int fd);
+void worker_variables(void *job, int fd);
+
+/* Whether THREAD is one that is asked for. */
+static inline bool job_wants(const struct symbolize_options *options,
+			     const struct thread *thread)
+{
+	return thread->crashed || !options->crashed_only;
+}
 
 /* True where THREAD has registers but no frames. */
 bool rewind_is_needed(const struct thread *thread);

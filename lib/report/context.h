@@ -19,4 +19,10 @@ bool context_decode(struct reader *r, struct thread *thread,
  * flags know only groups, and it has no place for FS_BASE, GS_BASE and SSP. */
 uint64_t context_valid(const struct thread *thread);
 
+enum { CONTEXT_WIDE = 16 };
+
+/* The CONTEXT_WIDE bytes of register NUMBER, in DWARF's numbering, of those
+ * that are in FPSTATE (as a thread has it, or NULL); NULL where it is none. */
+const uint8_t *context_wide_register(const uint8_t *fpstate, uint64_t number);
+
 #endif

@@ -200,3 +200,17 @@ bool context_decode(struct reader *r, struct thread *thread,
 	thread->xstate_len = more;
 	return true;
 }
+
+const uint8_t *context_wide_register(const uint8_t *fpstate, uint64_t number)
+{
+	enum {
+		XMM0 = 17, ST0 = 33, MM0 = 41, /* by the psABI */
+		ST_AT = 32, XMM_AT = 160,      /* in FXSAVE's area */
+	};
+
+	if (fpstate == NULL || number < XMM0 || number >= MM0)
+		return NULL;
+	if (number < ST0)
+		return fpstate + XMM_AT + CONTEXT_WIDE * (number - XMM0);
+	return fpstate + ST_AT + CONTEXT_WIDE * (number - ST0);
+}

@@ -59,6 +59,8 @@ void unwind_free(struct unwind *unwind)
  * that holds the last ones. */
 struct store {
 	struct frame *frames;
+	struct registers *registers; /* of the frames, and none beyond them is
+	                              * wanted; or NULL */
 	size_t max, head;
 	uint64_t n;
 };
@@ -88,6 +90,8 @@ static void store_add(struct store *store, const struct unwind *unwind,
 		frame->offset = pc - unwind->modules[cursor->module].base;
 	frame->trust = cursor->trust;
 	frame->corrupt_ra = false;
+	if (store->registers)
+		store->registers[frame - store->frames] = cursor->regs;
 }
 
 /* What the step from it has told about the frame that was added last. */
@@ -152,6 +156,8 @@ static const char *walk(struct unwind *unwind, struct cursor *cursor,
 			return "out of time";
 		result = shstk_step(unwind, cursor, &cfa, &why);
 		store_complete(store, cfa, cursor->corrupt_ra);
+		if (store->registers && store->n == store->max)
+			return NULL;
 		if (cursor->missed == WALK_MAX_MISSED &&
 		    shstk_is_foreign(cursor))
 			return NULL;
@@ -183,11 +189,10 @@ static const char *walk_thread(struct unwind *unwind,
 	return walk(unwind, &start, store, deadline_ms);
 }
 
-void unwind_thread(struct unwind *unwind, const struct registers *registers,
-		   struct frame *frames, size_t max,
-		   struct unwind_result *result_out)
+static void walk_bounded(struct unwind *unwind,
+			 const struct registers *registers, struct store *store,
+			 struct unwind_result *result_out)
 {
-	struct store store = { .frames = frames, .max = max, .head = max / 2 };
 	const uint64_t needed = REG_BIT(R_PC) | REG_BIT(R_SP);
 	int64_t may_ms = unwind->left_ms < WALK_MAX_MS ? unwind->left_ms :
 							 WALK_MAX_MS;
@@ -198,9 +203,33 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		result_out->truncated = "no registers";
 		return;
 	}
-	result_out->truncated = walk_thread(unwind, registers, &store,
+	result_out->truncated = walk_thread(unwind, registers, store,
 					    began_ms + may_ms);
 	unwind->left_ms -= now_ms(unwind) - began_ms;
-	result_out->nframes = store_finish(&store);
-	result_out->depth = store.n;
+	result_out->nframes = store_finish(store);
+	result_out->depth = store->n;
+}
+
+void unwind_thread(struct unwind *unwind, const struct registers *registers,
+		   struct frame *frames, size_t max,
+		   struct unwind_result *result_out)
+{
+	struct store store = { .frames = frames, .max = max, .head = max / 2 };
+
+	walk_bounded(unwind, registers, &store, result_out);
+}
+
+void unwind_registers(struct unwind *unwind, const struct registers *registers,
+		      struct frame *frames, struct registers *each, size_t max,
+		      struct unwind_result *result_out)
+{
+	struct store store = { .frames = frames, .registers = each,
+			       .max = max, .head = max };
+
+	walk_bounded(unwind, registers, &store, result_out);
+}
+
+uint64_t unwind_call_target(struct unwind *unwind, uint64_t address)
+{
+	return arch_call_target(unwind, address);
 }

@@ -71,4 +71,14 @@ void unwind_thread(struct unwind *unwind, const struct registers *registers,
 		   struct frame *frames, size_t max,
 		   struct unwind_result *result_out);
 
+/* The same for the first MAX frames alone, and the registers of each, into
+ * EACH: those that are valid are as they were when the frame was left. */
+void unwind_registers(struct unwind *unwind, const struct registers *registers,
+		      struct frame *frames, struct registers *each, size_t max,
+		      struct unwind_result *result_out);
+
+/* Where the call that returns to ADDRESS leads, through a stub perhaps; 0 where
+ * its instruction does not say. */
+uint64_t unwind_call_target(struct unwind *unwind, uint64_t address);
+
 #endif

@@ -123,6 +123,8 @@ static enum section_kind kind_of(const struct package *package, uint64_t column)
 		return SECTION_ABBREV;
 	case DW_SECT_STR_OFFSETS:
 		return SECTION_STR_OFFSETS;
+	case DW_SECT_LOCLISTS: /* the same number as GNU's */
+		return package->version == 5 ? SECTION_LOCLISTS : SECTION_LOC;
 	case DW_SECT_RNGLISTS: /* GNU's macros, before */
 		return package->version == 5 ? SECTION_RNGLISTS : SECTION_COUNT;
 	default:

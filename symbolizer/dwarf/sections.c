@@ -36,6 +36,8 @@ struct section {
 
 struct sections {
 	struct section of[SECTION_COUNT];
+	struct sections *whole; /* that this is a part of; or NULL */
+	struct section_part later[SECTION_COUNT - SECTION_LOC];
 	bool is_file;          /* what is dropped can be read again */
 	bool has_thread;
 	pthread_t thread;      /* unpacks SECTION_INFO */
@@ -56,6 +58,8 @@ static const char *const names[SECTION_COUNT] = {
 	[SECTION_ADDR] = "addr",
 	[SECTION_STR_OFFSETS] = "str_offsets",
 	[SECTION_CU_INDEX] = "cu_index",
+	[SECTION_LOC] = "loc",
+	[SECTION_LOCLISTS] = "loclists",
 };
 
 /* Finding them */
@@ -329,7 +333,7 @@ struct sections *sections_open(const struct elf_file *file, bool split)
 		sections->has_thread = true;
 	else
 		unpack_info(sections);
-	for (int i = 0; i < SECTION_COUNT; i++)
+	for (int i = 0; i < SECTION_LOC; i++)
 		if (i != SECTION_INFO && prepare(&sections->of[i]))
 			unpack(&sections->of[i], note_ready, &sections->of[i]);
 	return sections;
@@ -362,9 +366,11 @@ struct sections *sections_part(struct sections *whole,
 	pthread_cond_init(&part->more, NULL);
 	part->is_over = true;
 	part->is_file = whole->is_file && !whole->of[SECTION_INFO].is_mapped;
-	for (int i = 0; fits && i < SECTION_COUNT; i++)
+	for (int i = 0; fits && i < SECTION_LOC; i++)
 		fits = take_part(whole, (enum section_kind)i, &parts[i],
 				 &part->of[i]);
+	part->whole = whole;
+	memcpy(part->later, &parts[SECTION_LOC], sizeof(part->later));
 	if (fits)
 		return part;
 	sections_close(part);
@@ -402,6 +408,25 @@ struct reader sections_info(struct sections *sections, uint64_t len)
 	return r;
 }
 
+/* A section that is unpacked only now. */
+static struct reader get_late(struct sections *sections, enum section_kind kind)
+{
+	struct section *section = &sections->of[kind];
+	struct reader r;
+
+	if (sections->whole) {
+		const struct section_part *part =
+			&sections->later[kind - SECTION_LOC];
+
+		r = sections_get(sections->whole, kind);
+		return reader_at(&r, part->at, part->len);
+	}
+	if (!section->bytes && prepare(section))
+		unpack(section, note_ready, section);
+	reader_init(&r, section->bytes, section->ready);
+	return r;
+}
+
 struct reader sections_get(struct sections *sections, enum section_kind kind)
 {
 	const struct section *section = &sections->of[kind];
@@ -409,6 +434,8 @@ struct reader sections_get(struct sections *sections, enum section_kind kind)
 
 	if (kind == SECTION_INFO)
 		return sections_info(sections, UINT64_MAX);
+	if (kind >= SECTION_LOC)
+		return get_late(sections, kind);
 	reader_init(&r, section->bytes, section->ready);
 	return r;
 }

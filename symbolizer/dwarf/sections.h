@@ -16,6 +16,8 @@ enum section_kind {
 	SECTION_LINE_STR, SECTION_RANGES, SECTION_RNGLISTS, SECTION_ADDR,
 	SECTION_STR_OFFSETS,
 	SECTION_CU_INDEX, /* of a package: which unit has what of the others */
+	SECTION_LOC, SECTION_LOCLISTS, /* unpacked once they are asked for: only
+	                                * values need them */
 	SECTION_COUNT,
 };
 
