@@ -146,6 +146,36 @@ static const char *basename_of(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* The arguments of VARIABLES, or the others. */
+static json_t *variables_json(const struct variables *variables,
+			      bool arguments)
+{
+	json_t *array;
+
+	if (variables == NULL)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < variables->n; i++) {
+		const struct variable *variable = &variables->list[i];
+		json_t *object;
+
+		if (variable->is_argument != arguments)
+			continue;
+		object = json_object();
+		json_object_set_new(object, "name",
+				    print_json_text(variable->name));
+		json_object_set_new(object, "type",
+				    print_json_text(variable->type));
+		json_object_set_new(object, "value",
+				    print_json_text(variable->value));
+		json_object_set_new(object, "why",
+				    print_json_text(absent_name(
+					    variable->why)));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static json_t *frame_json(const struct report *report,
 			  const struct shown_frame *shown)
 {
@@ -181,7 +211,10 @@ static json_t *frame_json(const struct report *report,
 	json_object_set_new(object, "flags", flags(report, number, shown));
 	if (name && name->naliases > 0)
 		json_object_set_new(object, "aliases", aliases(name));
-	json_object_set_new(object, "args", json_null());
+	json_object_set_new(object, "args",
+			    variables_json(shown->variables, true));
+	json_object_set_new(object, "locals",
+			    variables_json(shown->variables, false));
 	return object;
 }
 

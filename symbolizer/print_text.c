@@ -163,6 +163,57 @@ static void print_aliases(FILE *to, const json_t *frame)
 		fputc(')', to);
 }
 
+/* name = value, or why there is none. */
+static void print_variable(FILE *to, const json_t *variable,
+			   const struct print_style *style, const char *between)
+{
+	const char *name = text_of(variable, "name");
+	const char *value = text_of(variable, "value");
+	const char *why = text_of(variable, "why");
+
+	print_escaped(to, name ? name : "?");
+	fputs(between, to);
+	if (value) {
+		print_escaped(to, value);
+		return;
+	}
+	fprintf(to, "%s<", paint(style, DIM));
+	print_escaped(to, why ? why : "?");
+	fprintf(to, ">%s", paint(style, PLAIN));
+}
+
+/* Behind the function's name, where they were asked for. */
+static void print_arguments(FILE *to, const json_t *frame,
+			    const struct print_style *style)
+{
+	const json_t *arguments = json_object_get(frame, "args");
+	const json_t *argument;
+	size_t i;
+
+	if (!json_is_array(arguments))
+		return;
+	fputs(" (", to);
+	json_array_foreach(arguments, i, argument) {
+		fputs(i > 0 ? ", " : "", to);
+		print_variable(to, argument, style, "=");
+	}
+	fputs(")", to);
+}
+
+/* Below the frame. */
+static void print_locals(FILE *to, const json_t *frame,
+			 const struct print_style *style)
+{
+	const json_t *local;
+	size_t i;
+
+	json_array_foreach(json_object_get(frame, "locals"), i, local) {
+		fputs("        ", to);
+		print_variable(to, local, style, " = ");
+		fputc('\n', to);
+	}
+}
+
 /* #0  0x000055… in f(int) (prog) at f.c:3 */
 static void print_frame(FILE *to, const json_t *frame,
 			const struct print_style *style)
@@ -177,6 +228,7 @@ static void print_frame(FILE *to, const json_t *frame,
 	print_escaped(to, function ? function
 			  : has_flag(frame, "jit") ? "[jit]" : "??");
 	fputs(paint(style, PLAIN), to);
+	print_arguments(to, frame, style);
 	print_aliases(to, frame);
 	print_module(to, frame);
 	if (file) {
@@ -190,6 +242,7 @@ static void print_frame(FILE *to, const json_t *frame,
 	}
 	print_notes(to, frame, style);
 	fputc('\n', to);
+	print_locals(to, frame, style);
 }
 
 /* TEXT with spaces for its tabs. */

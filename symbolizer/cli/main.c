@@ -144,10 +144,12 @@ static const struct verb verbs[] = {
 		"  epitaph show 12\n",
 	},
 	{
-		"stack", cli_stack, "[--json] [-S DIR]... (-p PID | FILE)",
+		"stack", cli_stack,
+		"[--json] [-S DIR]... [--args] (-p PID | FILE)",
 		"print the stacks of a live process or of a core",
 		"  -p, --pid PID        a live process; it is stopped for a\n"
 		"                       moment\n"
+		"      --args           values of arguments and variables\n"
 		"      --json           one JSON document\n"
 		"\n"
 		"Example:\n"
@@ -155,9 +157,10 @@ static const struct verb verbs[] = {
 	},
 	{
 		"symbolize", cli_symbolize,
-		"[--json] [-S DIR]... [--all-threads] [--source[=N]]\n"
-		"       [--debuginfod URL]... FILE...",
+		"[--json] [-S DIR]... [--args] [--all-threads]\n"
+		"       [--source[=N]] [--debuginfod URL]... FILE...",
 		"name the frames of reports, with no collector in sight",
+		"      --args           values of arguments and variables\n"
 		"      --all-threads    not the crashing one alone\n"
 		"      --json           one JSON document per file\n"
 		"      --source[=N]     N lines (5) of source around each "

@@ -28,12 +28,15 @@ enum {
 	PATH_LEN = 64,
 	FIRST_MAPS = 256 * 1024, /* of most; twice that until it fits */
 	MAX_MAPS = 64 << 20,     /* 65,530 lines with long paths */
+	RED_ZONE = 128,
+	STACK_KEPT = 64 << 10,   /* of each thread, for its variables */
 };
 
 struct arguments {
 	struct cli_options options;
 	pid_t pid; /* 0: a file */
 	const char *file;
+	bool args;
 };
 
 /* What was seen of a process, or of a core; one of the two. */
@@ -73,6 +76,7 @@ static int check(int argc, char **argv, struct arguments *out)
 static int parse(int argc, char **argv, struct arguments *out)
 {
 	static const struct option options[] = {
+		{ "args", no_argument, NULL, 'A' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "pid", required_argument, NULL, 'p' },
@@ -86,6 +90,9 @@ static int parse(int argc, char **argv, struct arguments *out)
 		switch (option) {
 		case 'h':
 			return cli_help(verb);
+		case 'A':
+			out->args = true;
+			break;
 		case 'j':
 			out->options.json = true;
 			break;
@@ -172,6 +179,20 @@ static struct unwind *make_unwind(const struct report *report,
 	return unwind;
 }
 
+/* What the process goes on writing to. */
+static void keep_stack(struct report *report, struct stopped *stopped,
+		       struct thread *thread)
+{
+	uint64_t from = thread_sp(thread) - RED_ZONE;
+	uint8_t *bytes = report_alloc(report, STACK_KEPT);
+
+	if (bytes)
+		thread->stack = (struct memory_range){
+			.address = from, .bytes = bytes,
+			.len = stop_read(stopped, from, bytes, STACK_KEPT),
+		};
+}
+
 static void unwind_one(struct report *report, struct unwind *unwind,
 		       const struct stopped_thread *from, struct frame *frames)
 {
@@ -195,7 +216,7 @@ static void unwind_one(struct report *report, struct unwind *unwind,
 
 static bool unwind_all(struct report *report, const struct maps *maps,
 		       const struct files *files, struct stopped *stopped,
-		       struct error *err)
+		       bool keeps_stacks, struct error *err)
 {
 	struct unwind *unwind = make_unwind(report, maps, files, stopped);
 	struct frame *frames = calloc(MAX_FRAMES, sizeof(*frames));
@@ -203,9 +224,13 @@ static bool unwind_all(struct report *report, const struct maps *maps,
 	report->threads = report_alloc(report, (stopped->nthreads + 1) *
 						       sizeof(struct thread));
 	if (unwind && frames && report->threads)
-		for (size_t i = 0; i < stopped->nthreads; i++)
+		for (size_t i = 0; i < stopped->nthreads; i++) {
 			unwind_one(report, unwind, &stopped->threads[i],
 				   frames);
+			if (keeps_stacks && report->threads[i].has_registers)
+				keep_stack(report, stopped,
+					   &report->threads[i]);
+		}
 	unwind_free(unwind);
 	free(frames);
 	if (report->nthreads == 0)
@@ -253,8 +278,8 @@ static void open_files(pid_t pid, struct files *out)
 
 /* While the process stands still. */
 static bool look(struct report *report, const struct files *files,
-		 struct stopped *stopped, struct perfmap *perfmap_out,
-		 struct error *err)
+		 struct stopped *stopped, bool keeps_stacks,
+		 struct perfmap *perfmap_out, struct error *err)
 {
 	struct maps maps;
 	char *text;
@@ -263,7 +288,7 @@ static bool look(struct report *report, const struct files *files,
 	if (!read_maps(stopped->pid, &text, &maps, err))
 		return false;
 	ok = maps_modules(&maps, stop_read, stopped, report, err) &&
-	     unwind_all(report, &maps, files, stopped, err);
+	     unwind_all(report, &maps, files, stopped, keeps_stacks, err);
 	if (ok)
 		perfmap_want(report, &maps, perfmap_out);
 	maps_free(&maps);
@@ -288,7 +313,8 @@ static void read_perfmap(pid_t pid, struct perfmap *perfmap,
 	perfmap_close(perfmap);
 }
 
-static bool look_at_process(pid_t pid, struct subject *out, struct error *err)
+static bool look_at_process(pid_t pid, bool keeps_stacks, struct subject *out,
+			    struct error *err)
 {
 	struct perfmap perfmap = { .nplaces = 0 };
 	struct stopped stopped;
@@ -302,7 +328,8 @@ static bool look_at_process(pid_t pid, struct subject *out, struct error *err)
 	open_files(pid, &files);
 	ok = stop_process(pid, STOP_DEADLINE_MS, &stopped, err);
 	if (ok) {
-		ok = look(&out->report, &files, &stopped, &perfmap, err);
+		ok = look(&out->report, &files, &stopped, keeps_stacks,
+			  &perfmap, err);
 		out->stopped_us = stop_release(&stopped);
 	}
 	files_close(&files);
@@ -386,6 +413,7 @@ static bool show(struct subject *subject, const struct arguments *arguments,
 		.ndirs = arguments->options.ndirs,
 		.root = other_root(subject, root, sizeof(root)),
 		.debuginfod = servers_options(&servers),
+		.wants_variables = arguments->args,
 		.progress = show_progress,
 		.context = what,
 	};
@@ -417,7 +445,8 @@ int cli_stack(int argc, char **argv)
 		return status;
 	snprintf(object, sizeof(object), "%d", arguments.pid);
 	ok = arguments.pid ?
-		     look_at_process(arguments.pid, &subject, &err) :
+		     look_at_process(arguments.pid, arguments.args, &subject,
+				     &err) :
 		     core_load(arguments.file, &subject.core, &subject.report,
 			       &err);
 	if (ok) {

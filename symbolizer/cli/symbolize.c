@@ -26,6 +26,7 @@ struct arguments {
 	bool all_threads;
 	bool shows_source;
 	struct source_options source;
+	bool args;
 };
 
 /* --source, or --source=TEXT. */
@@ -94,9 +95,7 @@ static int parse(int argc, char **argv, struct arguments *out)
 				return cli_usage(verb, "--source-path: too "
 						 "many");
 			break;
-		case 'A':
-			return cli_usage(verb, "--args: this version cannot "
-					 "evaluate arguments yet");
+		case 'A': out->args = true; break;
 		case 'S':
 			if (!cli_add_dir(&out->options, optarg))
 				return cli_usage(verb, "-S: too many");
@@ -165,6 +164,7 @@ static bool symbolize_report(struct report *report,
 		.context = at,
 		.crashed_only = !arguments->options.json &&
 				!arguments->all_threads,
+		.wants_variables = arguments->args,
 	};
 	struct symbolized symbolized;
 	bool ok = symbolize(report, &options, &symbolized, err);
