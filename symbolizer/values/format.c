@@ -237,43 +237,34 @@ static void put_base(struct format *f, const struct type *type,
 
 /* Enumerations */
 
-/* Whether each of the named values has a bit, or bits side by side, of its
- * own. */
+/* Whether each of the named values is a bit, or none: gdb's rule. */
 static bool is_of_flags(const struct type *type)
 {
 	struct node at;
-	uint64_t seen = 0;
 
 	for (bool is_there = node_child(&type->node, &at); is_there;
 	     is_there = node_sibling(&at, &at)) {
-		uint64_t value = 0, low;
+		uint64_t value = 0;
 
-		if (at.tag != DW_TAG_enumerator ||
-		    !node_number(&at, NODE_CONST_VALUE, &value))
-			continue;
-		low = value & -value;
-		if (value >> 63 || value & seen || (value + low) & value)
+		if (at.tag == DW_TAG_enumerator &&
+		    node_number(&at, NODE_CONST_VALUE, &value) &&
+		    (value >> 63 || value & (value - 1)))
 			return false;
-		seen |= value;
 	}
-	return seen != 0;
+	return true;
 }
 
 static void put_enumerator(struct format *f, const struct type *type,
 			   const struct node *enumerator)
 {
-	char name[TYPE_MAX_NAME];
+	bool is_scoped = attr_flag(&type->node.at[NODE_ENUM_CLASS]);
+	const char *name = node_text(enumerator, NODE_NAME);
+	char full[TYPE_MAX_NAME];
 
-	if (attr_flag(&type->node.at[NODE_ENUM_CLASS])) {
-		type_full_name(&type->node, name);
-		text_print(f->out, "%s::", name);
-	} else {
-		type_full_name(enumerator, name);
-		text_put(f->out, name);
-		return;
-	}
-	text_put(f->out, node_text(enumerator, NODE_NAME)
-				 ? node_text(enumerator, NODE_NAME) : "?");
+	type_full_name(is_scoped ? &type->node : enumerator, full);
+	text_put(f->out, full);
+	if (is_scoped)
+		text_print(f->out, "::%s", name ? name : "");
 }
 
 static void put_flags(struct format *f, const struct type *type,

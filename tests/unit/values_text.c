@@ -309,7 +309,18 @@ static uint32_t flags(struct writer *info)
 
 	put_enumerator(info, "READ", 1);
 	put_enumerator(info, "WRITE", 2);
-	put_enumerator(info, "MODE", 12);
+	put_enumerator(info, "STORE", 2);
+	put_enumerator(info, "RUN", 8);
+	writer_u8(info, 0);
+	return at;
+}
+
+static uint32_t numbers_enum(struct writer *info)
+{
+	uint32_t at = put_sized(info, A_ENUM, "numbers", 4);
+
+	put_enumerator(info, "ONE", 1);
+	put_enumerator(info, "THREE", 3);
 	writer_u8(info, 0);
 	return at;
 }
@@ -321,9 +332,10 @@ static void enumerations(void)
 	CHECK_VALUE(color, int32_t, "-7", -7);
 	CHECK_VALUE(flags, int32_t, "WRITE", 2);
 	CHECK_VALUE(flags, int32_t, "(READ | WRITE)", 3);
-	CHECK_VALUE(flags, int32_t, "(READ | MODE | unknown: 0x20)", 45);
+	CHECK_VALUE(flags, int32_t, "(READ | RUN | unknown: 0x20)", 41);
 	CHECK_VALUE(flags, int32_t, "(unknown: 0x20)", 32);
 	CHECK_VALUE(flags, int32_t, "0", 0);
+	CHECK_VALUE(numbers_enum, int32_t, "5", 5);
 }
 
 /* Structures */
