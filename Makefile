@@ -235,7 +235,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/values/node.c \
 	symbolizer/values/place.c \
 	symbolizer/values/reading.c \
-	symbolizer/values/text.c \
+	symbolizer/values/show.c \
 	symbolizer/values/types.c \
 	symbolizer/values/variables.c \
 	symbolizer/values/worker.c \
@@ -387,7 +387,8 @@ FUZZ_TARGETS = \
 	prologue \
 	reason \
 	sym \
-	unwind
+	unwind \
+	values
 
 # Programs that die, for the tests: tests/crashers/NAME.c each.
 CRASHERS = \
@@ -944,7 +945,7 @@ $(B)/fuzz/hitscan: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(HITSCAN_SRCS))
 
 $(B)/fuzz/sym: $(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYM_SRCS))
 
-$(B)/fuzz/dwarf $(B)/fuzz/index $(B)/fuzz/package: \
+$(B)/fuzz/dwarf $(B)/fuzz/index $(B)/fuzz/package $(B)/fuzz/values: \
 		$(patsubst %.c,$(B)/fuzz/obj/%.o,$(SYMBOLIZER_SRCS) \
 		$(SPOOL_SRCS))
 

@@ -10,7 +10,7 @@
 
 #include <dwarf.h>
 
-#include "text.h"
+#include "show.h"
 
 struct format {
 	const struct evaluation *evaluation;
@@ -62,7 +62,7 @@ static enum absent all_missing(const struct part *part)
 
 static void put_absent(struct format *f, enum absent why)
 {
-	text_print(f->out, "<%s>", absent_name(why));
+	show_print(f->out, "<%s>", absent_name(why));
 }
 
 /* PART as a number, of up to eight bytes. */
@@ -96,7 +96,7 @@ static void put_wide_integer(struct format *f, const struct part *part,
 		digits[--at] = (char)('0' + (int)(value % 10));
 		value /= 10;
 	} while (value != 0);
-	text_print(f->out, "%s%s", is_negative ? "-" : "", digits + at);
+	show_print(f->out, "%s%s", is_negative ? "-" : "", digits + at);
 }
 
 static void put_integer(struct format *f, const struct part *part,
@@ -107,15 +107,15 @@ static void put_integer(struct format *f, const struct part *part,
 	if (part->len > 8)
 		put_wide_integer(f, part, is_signed);
 	else if (is_signed)
-		text_print(f->out, "%lld", (long long)value);
+		show_print(f->out, "%lld", (long long)value);
 	else
-		text_print(f->out, "%llu", (unsigned long long)value);
+		show_print(f->out, "%llu", (unsigned long long)value);
 }
 
 /* printf's own form says nothing of what is in a NaN. */
 static void put_nan(struct format *f, uint64_t mantissa, bool is_negative)
 {
-	text_print(f->out, "%snan(0x%llx)", is_negative ? "-" : "",
+	show_print(f->out, "%snan(0x%llx)", is_negative ? "-" : "",
 		   (unsigned long long)mantissa);
 }
 
@@ -132,7 +132,7 @@ static void put_float(struct format *f, const struct part *part)
 		if (isnan(narrow))
 			put_nan(f, bits & 0x7fffff, bits >> 31);
 		else
-			text_print(f->out, "%.9g", (double)narrow);
+			show_print(f->out, "%.9g", (double)narrow);
 		break;
 	case sizeof(middle):
 		memcpy(&middle, bytes_of(part), sizeof(middle));
@@ -140,7 +140,7 @@ static void put_float(struct format *f, const struct part *part)
 			put_nan(f, bits & UINT64_C(0xfffffffffffff),
 				bits >> 63);
 		else
-			text_print(f->out, "%.17g", middle);
+			show_print(f->out, "%.17g", middle);
 		break;
 	default: /* 80 bits of x87's, where this machine has the same */
 		if (part->len != sizeof(wide) || LDBL_MANT_DIG != 64) {
@@ -151,7 +151,7 @@ static void put_float(struct format *f, const struct part *part)
 		if (isnan(wide))
 			put_nan(f, bits, bytes_of(part)[9] & 0x80);
 		else
-			text_print(f->out, "%.21Lg", wide);
+			show_print(f->out, "%.21Lg", wide);
 	}
 }
 
@@ -163,9 +163,9 @@ static void put_complex(struct format *f, const struct part *part)
 	    !part_at(part, part->len / 2, part->len / 2, &imaginary))
 		return;
 	put_float(f, &real);
-	text_put(f->out, " + ");
+	show_put(f->out, " + ");
 	put_float(f, &imaginary);
-	text_put(f->out, "i");
+	show_put(f->out, "i");
 }
 
 /* Width of the characters that a type is taken for; 0: it is for none. */
@@ -195,7 +195,7 @@ static void put_base(struct format *f, const struct type *type,
 	switch (encoding) {
 	case DW_ATE_boolean:
 		if (value <= 1)
-			text_put(f->out, value ? "true" : "false");
+			show_put(f->out, value ? "true" : "false");
 		else
 			put_integer(f, part, false);
 		return;
@@ -227,8 +227,8 @@ static void put_base(struct format *f, const struct type *type,
 	put_integer(f, part, is_signed);
 	width = character_width(type, part->len, &wide);
 	if (width > 0) {
-		text_put(f->out, " ");
-		text_character(f->out, (uint32_t)value &
+		show_put(f->out, " ");
+		show_character(f->out, (uint32_t)value &
 				       (width == 4 ? UINT32_MAX
 						   : (1u << 8 * width) - 1),
 			       width, wide);
@@ -262,9 +262,9 @@ static void put_enumerator(struct format *f, const struct type *type,
 	char full[TYPE_MAX_NAME];
 
 	type_full_name(is_scoped ? &type->node : enumerator, full);
-	text_put(f->out, full);
+	show_put(f->out, full);
 	if (is_scoped)
-		text_print(f->out, "::%s", name ? name : "");
+		show_print(f->out, "::%s", name ? name : "");
 }
 
 static void put_flags(struct format *f, const struct type *type,
@@ -281,16 +281,16 @@ static void put_flags(struct format *f, const struct type *type,
 		    !node_number(&at, NODE_CONST_VALUE, &bits) ||
 		    !(value & bits))
 			continue;
-		text_put(f->out, before);
+		show_put(f->out, before);
 		put_enumerator(f, type, &at);
 		value &= ~bits;
 		before = " | ";
 	}
 	if (value != 0)
-		text_print(f->out, "%sunknown: 0x%llx)", before,
+		show_print(f->out, "%sunknown: 0x%llx)", before,
 			   (unsigned long long)value);
 	else
-		text_put(f->out, *before == '(' ? "0" : ")");
+		show_put(f->out, *before == '(' ? "0" : ")");
 }
 
 static bool enum_is_signed(const struct type *type)
@@ -362,8 +362,8 @@ static void put_string_at(struct format *f, uint64_t address, unsigned width,
 	if (n > FORMAT_ELEMENTS)
 		n = FORMAT_ELEMENTS;
 	if (known > 0) {
-		text_put(f->out, " ");
-		text_string(f->out, contents.bytes, n, width, wide, is_cut);
+		show_put(f->out, " ");
+		show_string(f->out, contents.bytes, n, width, wide, is_cut);
 	}
 	contents_fini(&contents);
 }
@@ -378,11 +378,11 @@ static void put_symbol(struct format *f, uint64_t address)
 		name = target->symbol(target->context, address, &offset);
 	if (!name)
 		return;
-	text_put(f->out, " <");
-	text_put(f->out, name);
+	show_put(f->out, " <");
+	show_put(f->out, name);
 	if (offset > 0)
-		text_print(f->out, "+%llu", (unsigned long long)offset);
-	text_put(f->out, ">");
+		show_print(f->out, "+%llu", (unsigned long long)offset);
+	show_put(f->out, ">");
 }
 
 static void put_pointer(struct format *f, const struct type *type,
@@ -393,7 +393,7 @@ static void put_pointer(struct format *f, const struct type *type,
 	unsigned width;
 	char wide;
 
-	text_print(f->out, "0x%llx", (unsigned long long)address);
+	show_print(f->out, "0x%llx", (unsigned long long)address);
 	if (address == 0)
 		return;
 	type_of(&type->node, &target);
@@ -420,11 +420,11 @@ static void put_reference(struct format *f, const struct type *type,
 	struct contents contents;
 	struct type target;
 
-	text_print(f->out, "@0x%llx", (unsigned long long)address);
+	show_print(f->out, "@0x%llx", (unsigned long long)address);
 	if (f->depth > 0)
 		return;
 	type_of(&type->node, &target);
-	text_put(f->out, ": ");
+	show_put(f->out, ": ");
 	if (type_size(f->evaluation, &target, &size) != ABSENT_NOT ||
 	    size > PLACE_MAX_BYTES ||
 	    !place_memory(f->evaluation, address, (size_t)size, &contents)) {
@@ -542,9 +542,9 @@ static bool put_bases(struct format *f, const struct type *type,
 		name[0] = '\0';
 		if (base.kind == TYPE_STRUCT)
 			type_full_name(&base.node, name);
-		text_print(f->out, "<%s> = ", name);
+		show_print(f->out, "<%s> = ", name);
 		put_member(f, &at, part);
-		text_put(f->out, ", ");
+		show_put(f->out, ", ");
 		has_any = true;
 	}
 	return has_any;
@@ -563,30 +563,30 @@ static void put_members(struct format *f, const struct type *type,
 		if (at.tag != DW_TAG_member || is_static(&at))
 			continue;
 		name = node_text(&at, NODE_NAME);
-		text_put(f->out, has_any ? ", " : "");
+		show_put(f->out, has_any ? ", " : "");
 		if (name && *name) {
-			text_put(f->out, name);
-			text_put(f->out, " = ");
+			show_put(f->out, name);
+			show_put(f->out, " = ");
 		}
 		put_member(f, &at, part);
 		has_any = true;
 	}
 	if (!has_any)
-		text_put(f->out, "<No data fields>");
+		show_put(f->out, "<No data fields>");
 }
 
 static void put_struct(struct format *f, const struct type *type,
 		       const struct part *part)
 {
 	if (f->depth >= FORMAT_DEPTH) {
-		text_put(f->out, "{...}");
+		show_put(f->out, "{...}");
 		return;
 	}
 	f->depth++;
-	text_put(f->out, "{");
+	show_put(f->out, "{");
 	put_bases(f, type, part);
 	put_members(f, type, part);
-	text_put(f->out, "}");
+	show_put(f->out, "}");
 	f->depth--;
 }
 
@@ -608,7 +608,7 @@ static void put_characters(struct format *f, const struct part *part,
 	}
 	if (known == count)
 		memcpy(&last, bytes_of(part) + (count - 1) * width, width);
-	text_string(f->out, bytes_of(part), known - (last == 0), width, wide,
+	show_string(f->out, bytes_of(part), known - (last == 0), width, wide,
 		    known < count);
 }
 
@@ -631,10 +631,10 @@ static void put_elements(struct format *f, const struct type *element,
 		for (next.at += size; at + run < count &&
 				      is_equal(&one, &next); next.at += size)
 			run++;
-		text_put(f->out, at > 0 ? ", " : "");
+		show_put(f->out, at > 0 ? ", " : "");
 		put_value(f, element, &one);
 		if (run > FORMAT_REPEATS) {
-			text_print(f->out, " <repeats %zu times>", run);
+			show_print(f->out, " <repeats %zu times>", run);
 			at += run;
 			shown += FORMAT_REPEATS;
 		} else {
@@ -643,7 +643,7 @@ static void put_elements(struct format *f, const struct type *element,
 		}
 	}
 	if (at < count)
-		text_put(f->out, "...");
+		show_put(f->out, "...");
 }
 
 static void put_array(struct format *f, const struct type *type,
@@ -656,13 +656,13 @@ static void put_array(struct format *f, const struct type *type,
 
 	type_element(type, &element);
 	if (part->len == 0 && part->of->address) {
-		text_print(f->out, "0x%llx",
+		show_print(f->out, "0x%llx",
 			   (unsigned long long)part->of->address + part->at);
 		return;
 	}
 	if (type_size(f->evaluation, &element, &size) != ABSENT_NOT ||
 	    size == 0 || f->depth >= FORMAT_DEPTH) {
-		text_put(f->out, "{...}");
+		show_put(f->out, "{...}");
 		return;
 	}
 	width = character_width(&element, size, &wide);
@@ -671,9 +671,9 @@ static void put_array(struct format *f, const struct type *type,
 		return;
 	}
 	f->depth++;
-	text_put(f->out, "{");
+	show_put(f->out, "{");
 	put_elements(f, &element, part, (size_t)size);
-	text_put(f->out, "}");
+	show_put(f->out, "}");
 	f->depth--;
 }
 

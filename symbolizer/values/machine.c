@@ -130,14 +130,26 @@ static bool compare(uint8_t op, struct number a, struct number b)
 	}
 }
 
+/* An address is as good as a number of its width that has no sign. */
+static bool is_same_type(struct number a, struct number b)
+{
+	enum number_kind left = a.kind == NUMBER_GENERIC ? NUMBER_UNSIGNED
+							 : a.kind;
+	enum number_kind right = b.kind == NUMBER_GENERIC ? NUMBER_UNSIGNED
+							  : b.kind;
+
+	return left == right && a.size == b.size;
+}
+
 bool number_binary(uint8_t op, struct number a, struct number b,
 		   struct number *out)
 {
 	uint64_t bits;
 
-	if (a.kind == NUMBER_FLOAT || b.kind == NUMBER_FLOAT)
-		return a.kind == b.kind && a.size == b.size &&
-		       float_binary(op, a, b, out);
+	if (!is_same_type(a, b))
+		return false;
+	if (a.kind == NUMBER_FLOAT)
+		return float_binary(op, a, b, out);
 	switch (op) {
 	case DW_OP_and: bits = a.bits & b.bits; break;
 	case DW_OP_or: bits = a.bits | b.bits; break;

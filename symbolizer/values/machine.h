@@ -30,7 +30,9 @@ static inline struct number number_generic(uint64_t bits)
 struct number number_make(uint64_t bits, enum number_kind kind, uint8_t size);
 
 /* The operations of one and of two numbers, A below B; false where DW_OP_*
- * number OP is none of these, or does not go with them. */
+ * number OP is none of these, or does not go with them. Two are of the same
+ * type: clang 14 makes mixtures, and what else is in these is as wrong (it has
+ * lost what was to be read from memory). */
 bool number_unary(uint8_t op, struct number a, struct number *out);
 bool number_binary(uint8_t op, struct number a, struct number b,
 		   struct number *out);

@@ -8,7 +8,7 @@
 #include "../lookup.h"
 #include "code.h"
 #include "format.h"
-#include "text.h"
+#include "show.h"
 
 enum {
 	IS_ARGUMENT = 1,
@@ -66,7 +66,7 @@ static void put_value(struct list *list, const struct node *variable)
 
 	writer_init(&text, FORMAT_MAX);
 	why = read_value(&evaluation, variable, &text);
-	if (!text_end(&text))
+	if (!show_end(&text))
 		why = ABSENT_NOT_UNDERSTOOD;
 	lookup_write_text(list->out, why == ABSENT_NOT
 					     ? (const char *)text.bytes

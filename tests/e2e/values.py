@@ -232,6 +232,16 @@ class Tally:
             for seen in frame.variables:
                 self._add(seen, whole)
 
+    def merge(self, other):
+        self.frames += other.frames
+        self.equal += other.equal
+        self.neither += other.neither
+        self.wrong += other.wrong
+        self.only_ours += other.only_ours
+        self.only_gdbs += other.only_gdbs
+        for why, times in other.reasons.items():
+            self.reasons[why] = self.reasons.get(why, 0) + times
+
     def _add(self, seen, whole):
         has_gdb = says_something(seen.gdbs)
         if seen.ours is None or (seen.ours.startswith("@") and not has_gdb):

@@ -65,6 +65,10 @@
 #undef EPITAPH_TESTS_FUZZ_FUZZ_H
 #define LLVMFuzzerTestOneInput fuzz_unwind
 #include "../fuzz/unwind.c"
+#undef LLVMFuzzerTestOneInput
+#undef EPITAPH_TESTS_FUZZ_FUZZ_H
+#define LLVMFuzzerTestOneInput fuzz_values
+#include "../fuzz/values.c"
 
 static void replay_file(const char *path,
 			int (*target)(const uint8_t *data, size_t size))
@@ -185,6 +189,11 @@ static void replays_unwind(void)
 	replay("unwind", fuzz_unwind);
 }
 
+static void replays_values(void)
+{
+	replay("values", fuzz_values);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -204,6 +213,7 @@ int main(void)
 		{ "the reason's corpus does no harm", replays_reason },
 		{ "the symbol files' corpus does no harm", replays_sym },
 		{ "the unwinder's corpus does no harm", replays_unwind },
+		{ "the values' corpus does no harm", replays_values },
 	};
 
 	return TEST_RUN(tests);

@@ -1,6 +1,6 @@
 /* Characters and strings. Runs in the process that can be lost; they may be
  * anything. What is UTF-8 stays so, and what cannot be shown is octal. */
-#include "text.h"
+#include "show.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,12 +8,12 @@
 
 #include "format.h"
 
-void text_put(struct writer *out, const char *text)
+void show_put(struct writer *out, const char *text)
 {
 	writer_bytes(out, text, strlen(text));
 }
 
-void text_print(struct writer *out, const char *format, ...)
+void show_print(struct writer *out, const char *format, ...)
 {
 	char text[TYPE_MAX_NAME + 64];
 	va_list list;
@@ -21,10 +21,10 @@ void text_print(struct writer *out, const char *format, ...)
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	text_put(out, text);
+	show_put(out, text);
 }
 
-bool text_end(struct writer *out)
+bool show_end(struct writer *out)
 {
 	static const char cut[] = "...";
 	bool is_cut = out->bad;
@@ -32,7 +32,7 @@ bool text_end(struct writer *out)
 	out->bad = false;
 	out->limit = out->len + sizeof(cut);
 	if (is_cut)
-		text_put(out, cut);
+		show_put(out, cut);
 	writer_u8(out, '\0');
 	return !out->bad;
 }
@@ -134,9 +134,9 @@ static void put_escaped(struct writer *out, const struct character *c,
 		writer_u8(out, '\\');
 		writer_u8(out, (uint8_t)letters[c->code - '\a']);
 	} else if (c->code <= 0777) {
-		text_print(out, "\\%.3o", c->code);
+		show_print(out, "\\%.3o", c->code);
 	} else {
-		text_print(out, "\\x%x", c->code);
+		show_print(out, "\\x%x", c->code);
 	}
 }
 
@@ -149,7 +149,7 @@ static void put_quoted(struct writer *out, const struct character *c, char wide)
 	writer_u8(out, '\'');
 }
 
-void text_character(struct writer *out, uint32_t code, unsigned width,
+void show_character(struct writer *out, uint32_t code, unsigned width,
 		    char wide)
 {
 	struct character c = next_character((const uint8_t *)&code, width,
@@ -166,14 +166,14 @@ static enum place_in_string put_run(struct writer *out,
 				    char wide, enum place_in_string at)
 {
 	if (count > FORMAT_REPEATS) {
-		text_put(out, at == IN_QUOTES ? "\", "
+		show_put(out, at == IN_QUOTES ? "\", "
 			      : at == BEHIND_RUN ? ", " : "");
 		put_quoted(out, c, wide);
-		text_print(out, " <repeats %zu times>", count);
+		show_print(out, " <repeats %zu times>", count);
 		return BEHIND_RUN;
 	}
 	if (at != IN_QUOTES) {
-		text_put(out, at == BEHIND_RUN ? ", " : "");
+		show_put(out, at == BEHIND_RUN ? ", " : "");
 		if (wide)
 			writer_u8(out, (uint8_t)wide);
 		writer_u8(out, '"');
@@ -183,7 +183,7 @@ static enum place_in_string put_run(struct writer *out,
 	return IN_QUOTES;
 }
 
-void text_string(struct writer *out, const uint8_t *bytes, size_t count,
+void show_string(struct writer *out, const uint8_t *bytes, size_t count,
 		 unsigned width, char wide, bool is_cut)
 {
 	enum place_in_string at = AT_START;
@@ -209,10 +209,10 @@ void text_string(struct writer *out, const uint8_t *bytes, size_t count,
 	if (at == AT_START) {
 		if (wide)
 			writer_u8(out, (uint8_t)wide);
-		text_put(out, "\"\"");
+		show_put(out, "\"\"");
 	}
 	if (at == IN_QUOTES)
 		writer_u8(out, '"');
 	if (left > 0 || is_cut)
-		text_put(out, "...");
+		show_put(out, "...");
 }
