@@ -39,8 +39,8 @@ const char *absent_name(enum absent why)
 {
 	static const char *const names[ABSENT_COUNT] = {
 		NULL, "optimized out", "clobbered", "not captured",
-		"synthetic pointer", "in thread-local storage", "too large",
-		"not understood",
+		"not set yet", "synthetic pointer", "in thread-local storage",
+		"too large", "not understood",
 	};
 
 	return names[why];

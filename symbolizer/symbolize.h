@@ -90,6 +90,8 @@ enum absent {
 	ABSENT_CLOBBERED,      /* it was in a register that the functions
 	                        * called since may have used */
 	ABSENT_NOT_CAPTURED,   /* it was in memory that was not kept */
+	ABSENT_NOT_SET,        /* it has a place, but the function was yet to
+	                        * store it there */
 	ABSENT_SYNTHETIC,      /* a pointer to what had no address any more */
 	ABSENT_THREAD_LOCAL,
 	ABSENT_TOO_LARGE,

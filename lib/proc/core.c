@@ -30,6 +30,7 @@ enum {
 	PRPSINFO_ARGS_LEN = 80,
 	SIGINFO_CODE = 8,
 	SIGINFO_ADDRESS = 16,
+	FPREGS = 512,
 	MAPS_LINE = 96, /* more than a line of maps text without its path */
 };
 
@@ -215,11 +216,25 @@ static void take_shadow(struct loader *loader, struct reader *r)
 					     .registers);
 }
 
+/* On x86-64 it is FXSAVE's area, as thread.fpstate. */
+static void take_fpregs(struct loader *loader, struct reader *r)
+{
+	struct report *report = loader->report;
+	const uint8_t *bytes = reader_left(r) == FPREGS ? reader_take(r, FPREGS)
+							: NULL;
+
+	if (bytes && loader->takes_thread)
+		report->threads[report->nthreads - 1].fpstate = bytes;
+}
+
 static bool take_note(struct loader *loader, uint32_t type, struct reader *r)
 {
 	switch (type) {
 	case NT_PRSTATUS:
 		return take_prstatus(loader, r);
+	case NT_FPREGSET:
+		take_fpregs(loader, r);
+		return true;
 	case NT_PRPSINFO:
 		return take_prpsinfo(loader, r);
 	case NT_SIGINFO:

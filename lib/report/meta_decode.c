@@ -488,21 +488,29 @@ static void decode_timings(struct input *in, const json_t *o)
 	get_integer(in, o, "total", 0, INT64_MAX, &r->total_us);
 }
 
+static void get_bool(struct input *in, json_t *o, const char *key,
+		     bool *out)
+{
+	json_t *value = json_object_get(o, key);
+
+	if (value != NULL && !json_is_boolean(value))
+		refuse(in, key, "true or false");
+	*out = json_is_true(value);
+}
+
 static void decode_root(struct input *in, json_t *o)
 {
 	struct report *r = in->report;
 	json_t *host = get_object(in, o, "host");
 	json_t *threads = get_array(in, o, "threads"), *thread;
-	json_t *complete = json_object_get(o, "complete");
 	size_t i;
 
 	decode_names(in, o);
 	get_integer(in, o, "time_ms", 0, META_MAX_TIME_MS, &r->time_ms);
 	get_int(in, o, "tier", 0, 5, &r->tier);
 	get_string(in, o, "tier_reason", &r->tier_reason);
-	if (complete != NULL && !json_is_boolean(complete))
-		refuse(in, "complete", "true or false");
-	r->complete = json_is_true(complete);
+	get_bool(in, o, "complete", &r->complete);
+	get_bool(in, o, "sanitized", &r->sanitized);
 	get_string(in, host, "name", &r->host);
 	get_string(in, host, "kernel", &r->kernel);
 	get_string(in, host, "arch", &r->arch);

@@ -322,6 +322,8 @@ static json_t *root(struct builder *b)
 	put(b, o, "tier", json_integer(r->tier));
 	put(b, o, "tier_reason", string_or_null(r->tier_reason));
 	put(b, o, "complete", json_boolean(r->complete));
+	if (r->sanitized)
+		put(b, o, "sanitized", json_true());
 	put(b, o, "host", host(b));
 	put(b, o, "process", process(b));
 	put(b, o, "annotations", tags(b, r->annotations, r->nannotations));

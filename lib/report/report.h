@@ -125,6 +125,7 @@ struct report {
 	int tier;        /* 1..5 of design.md; 0: not one of ours */
 	const char *tier_reason;
 	bool complete;
+	bool sanitized; /* of stacks, words that might tell something are 0 */
 
 	const char *host, *kernel, *arch;
 

@@ -655,6 +655,7 @@ bool crash_collect(struct crash *crash, struct report *report,
 	int64_t began;
 
 	report->complete = crash->record->tier == 1 && crash->maps_whole;
+	report->sanitized = crash->record->settings.sanitize;
 	take_process(crash->record, report);
 	take_signal(crash->record, report);
 	if (!maps_modules(&crash->maps, crash_read, crash, report, err) ||

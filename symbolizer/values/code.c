@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../dwarf/lines.h"
+#include "../dwarf/ranges.h"
 #include "../dwarf/split.h"
 #include "../dwarf/tree.h"
 
@@ -154,6 +156,26 @@ bool code_function(struct code *code, uint64_t pc, struct node *out)
 	code->last = *out;
 	code->has_last = true;
 	return true;
+}
+
+bool code_is_prologue(const struct node *function, uint64_t pc)
+{
+	const struct die die = {
+		.low = function->at[NODE_LOW],
+		.high = function->at[NODE_HIGH],
+		.ranges = function->at[NODE_RANGES],
+	};
+	uint64_t entry, end = 0;
+	struct lines lines;
+
+	if (!ranges_entry(function->unit, &die, &entry) || pc < entry)
+		return false;
+	lines_read(unit_holder(function->unit), &lines);
+	for (size_t i = 0; i < lines.nrows && end == 0; i++)
+		if (lines.rows[i].address > entry && lines.rows[i].line > 0)
+			end = lines.rows[i].address;
+	lines_fini(&lines);
+	return pc < end && node_holds(function, end);
 }
 
 static bool is_scope(uint16_t tag)

@@ -23,6 +23,11 @@ struct code *code_of(struct dwarf_file *dwarf);
 /* The function with code of its own at PC. It is good as long as CODE is. */
 bool code_function(struct code *code, uint64_t pc, struct node *out);
 
+/* Whether PC is among the first instructions of FUNCTION, which set up its
+ * frame and store its arguments: by its unit's lines, as debuggers find where
+ * to stop in it. */
+bool code_is_prologue(const struct node *function, uint64_t pc);
+
 enum { CODE_MAX_SCOPES = 256 };
 
 /* FUNCTION and what is in it at PC, inlined calls and blocks, each in the one

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dwarf.h>
+
 #include "lists.h"
 #include "reading.h"
 
@@ -191,6 +193,26 @@ static bool constant_of(const struct node *node, struct place *out)
 	return true;
 }
 
+/* What DWARF says of a variable that is always in one place is true once the
+ * function has put it there. What was passed on the stack is there before. */
+static bool is_not_set(const struct evaluation *evaluation,
+		       const struct node *variable, struct reader expr,
+		       const struct place *place)
+{
+	const struct target_frame *frame = reading_frame(evaluation);
+	struct reader whole, base;
+	uint8_t op = reader_u8(&expr);
+
+	if (!frame->is_prologue || !place->is_whole ||
+	    place->pieces[0].kind != PIECE_MEMORY ||
+	    !node_block(variable, NODE_LOCATION, &whole) ||
+	    (op != DW_OP_fbreg && !(op >= DW_OP_breg0 && op <= DW_OP_breg31)))
+		return false;
+	return !node_block(&frame->function, NODE_FRAME_BASE, &base) ||
+	       reader_u8(&base) != DW_OP_call_frame_cfa ||
+	       place->pieces[0].value < frame->cfa;
+}
+
 void place_of(const struct evaluation *evaluation, const struct node *node,
 	      struct place *out)
 {
@@ -206,6 +228,8 @@ void place_of(const struct evaluation *evaluation, const struct node *node,
 			place_find(&inner, expr, out);
 		else
 			place_set_absent(out, ABSENT_OPTIMIZED_OUT);
+		if (is_not_set(&inner, &with, expr, out))
+			place_set_absent(out, ABSENT_NOT_SET);
 	} else if (!node_with(node, NODE_CONST_VALUE, &with) ||
 		   !constant_of(&with, out)) {
 		place_set_absent(out, ABSENT_OPTIMIZED_OUT);

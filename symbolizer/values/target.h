@@ -16,6 +16,8 @@ struct target_frame {
 	uint64_t pc;            /* as on the stack */
 	bool is_exact;          /* PC is the instruction itself, and no call
 	                         * has been made from there */
+	bool is_prologue;       /* PC is where the function has not put its
+	                         * arguments where they belong */
 	bool has_function;
 	struct node function;   /* with the code */
 	uint64_t bias; /* what is added to the module's own addresses */

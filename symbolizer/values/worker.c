@@ -12,7 +12,10 @@
 #include "code.h"
 #include "variables.h"
 
-enum { WALKED = VARIABLES_MAX_FRAMES + 1 }; /* and the last one's caller */
+enum {
+	WALKED = VARIABLES_MAX_FRAMES + 1, /* and the last one's caller */
+	WORD = 8,
+};
 
 /* What is opened of a module once it is asked for. */
 struct opened {
@@ -73,11 +76,29 @@ static struct lookup *lookup_at(struct work *work, uint64_t address,
 
 /* The target's functions */
 
+/* How many of the LEN bytes at ADDRESS lie in words that are not 0: in a stack
+ * that was sanitized these are as they were. */
+static size_t count_kept(struct work *work, uint64_t address, size_t len)
+{
+	uint64_t at = address & ~(uint64_t)(WORD - 1), word;
+
+	for (; at < address + len; at += WORD)
+		if (remains_read(work->remains, at, &word, WORD) != WORD ||
+		    word == 0)
+			return at > address ? (size_t)(at - address) : 0;
+	return len;
+}
+
 static size_t read_all(void *context, uint64_t address, void *to, size_t len)
 {
 	struct work *work = context;
+	size_t n = remains_read(work->remains, address, to, len);
+	uint8_t byte;
 
-	return remains_read(work->remains, address, to, len);
+	if (!work->job->report->sanitized ||
+	    remains_read_files(work->remains, address, &byte, 1) == 1)
+		return n;
+	return count_kept(work, address, n);
 }
 
 static size_t read_constant(void *context, uint64_t address, void *to,
@@ -184,6 +205,8 @@ static void fill_target(struct work *work, const struct thread *thread,
 						 : &files->debug);
 	to->has_function = code_function(code, target_place(to),
 					 &to->function);
+	to->is_prologue = to->has_function && to->is_exact &&
+			  code_is_prologue(&to->function, target_place(to));
 }
 
 static void send_variables(struct sender *sender, const struct target *target,

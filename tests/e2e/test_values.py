@@ -143,6 +143,50 @@ def test_off():
     assert "stack" not in lib.epitaph_ok("symbolize", report)
 
 
+PROLOGUE = r"""
+#include <sys/mman.h>
+
+__attribute__((aligned(4096), section(".text.alone"))) int
+first(int number, const char *word)
+{
+	return number + word[0];
+}
+
+int main(int argc, char **argv)
+{
+	mprotect((void *)first, 4096, PROT_READ);
+	return first(argc + 6, "word");
+}
+"""
+
+
+def test_prologue():
+    """what a function was to store, but has not yet, is not shown"""
+    source = lib.temp_dir() / "prologue.c"
+    source.write_text(PROLOGUE)
+    for compiler in "gcc", "clang":
+        program, where = build(compiler, [source], "-g", "-O0")
+        report = lib.run_under_shim([program], cwd=where).report
+        assert shown(report, "first") == {
+            "number": (None, "not set yet"),
+            "word": (None, "not set yet")}, shown(report, "first")
+
+
+def test_sanitized():
+    """of a sanitized stack no value is shown that was another"""
+    program, where = reasons_program("-O0")
+    plain = lib.run_under_shim([program], cwd=where).report
+    report = lib.run_under_shim([program], {"EPITAPH_SANITIZE": "1"},
+                                cwd=where).report
+    for function in "middle", "main":
+        true, found = shown(plain, function), shown(report, function)
+        assert true.keys() == found.keys()
+        for name, (value, why) in found.items():
+            assert why == "not captured" or value == true[name][0] or \
+                value.startswith("0x"), (name, value, true[name])
+    assert shown(report, "middle")["on_stack"] == (None, "not captured")
+
+
 def test_text():
     """in text arguments are in the frame's line, variables below it"""
     program, where = reasons_program("-O0")

@@ -58,8 +58,9 @@ class Truth:
                         for name, text in function["args"] +
                         function["locals"]})
 
-    def confirms(self, seen, text):
-        told = [of[seen.function, seen.name] for of in self.of
+    def confirms(self, seen, text, by=None):
+        """By all there is, or the first BY."""
+        told = [of[seen.function, seen.name] for of in self.of[:by]
                 if (seen.function, seen.name) in of]
         if not told or seen.name == "argv":
             return None
@@ -75,8 +76,8 @@ class Result:
     def judge(self, tally, truth):
         """Where the two differ, and where only we have a value."""
         for seen in tally.wrong:
-            if truth.confirms(seen, seen.ours) and \
-                    not truth.confirms(seen, seen.gdbs):
+            if truth.confirms(seen, seen.ours, 1) and \
+                    not truth.confirms(seen, seen.gdbs, 1):
                 self.gdb_is_wrong += 1
             else:
                 self.ours_is_wrong.append(seen)

@@ -218,6 +218,7 @@ static inline void sample_make(struct report *r)
 	r->tier = 2;
 	r->tier_reason = sample_text(r, "ptrace: EPERM");
 	r->complete = true;
+	r->sanitized = true;
 	memcpy(r->exact, "00112233445566778899aabbccddeeff", sizeof(r->exact));
 	r->frozen_us = 61;
 	r->unwind_us = 900;
@@ -381,6 +382,7 @@ static inline void sample_compare(const struct report *f,
 	CHECK_NUMBER(f->tier, w->tier);
 	CHECK_STRING(f->tier_reason, w->tier_reason);
 	CHECK_NUMBER(f->complete, w->complete);
+	CHECK_NUMBER(f->sanitized, w->sanitized);
 	sample_compare_process(f, w);
 	sample_compare_signal(f, w);
 	CHECK_STRING(f->exact, w->exact);

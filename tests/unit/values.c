@@ -494,6 +494,43 @@ static void entry_of_another(void)
 		    "n=<clobbered>");
 }
 
+/* Before a function has stored what it was given, its frame holds something
+ * else. */
+static void prologue(void)
+{
+	static const uint8_t below[] = { DW_OP_fbreg, 0x70 };
+	static const uint8_t above[] = { DW_OP_fbreg, 8 };
+	static const uint8_t in_register[] = { DW_OP_reg5 };
+	struct image image = { 0 };
+	struct writer *info = image_section(&image, "info");
+	struct values_thread thread;
+	struct code *code;
+	uint32_t type;
+	size_t start;
+	char *text;
+
+	put_values_abbrevs(&image);
+	start = put_values_unit(&image, 5, DW_LANG_C11);
+	type = put_base(info, "int", DW_ATE_signed, 4);
+	put_code(info, "f", CODE_AT, CODE_LEN);
+	put_named(info, A_PARAMETER, "stored", type);
+	put_block(info, below, sizeof(below));
+	put_named(info, A_PARAMETER, "passed", type);
+	put_block(info, above, sizeof(above));
+	put_named(info, A_PARAMETER, "kept", type);
+	put_block(info, in_register, sizeof(in_register));
+	writer_u16(info, 0);
+	end_length(info, 4, start);
+	code = image_open(&image, false, NULL) ? code_of(image.dwarf) : NULL;
+	values_thread_init(&thread, code, 0);
+	thread.frames[0].is_prologue = true;
+	text = values_text(&thread, 0);
+	CHECK_STRING(text, "stored=<not set yet>, passed=1263159624, kept=261");
+	free(text);
+	code_close(code);
+	image_fini(&image);
+}
+
 /* Everything at once, for the mutations. */
 static void put_everything(struct image *image)
 {
@@ -599,6 +636,7 @@ int main(void)
 		  entry_values },
 		{ "but not of one that has called another, or might have",
 		  entry_of_another },
+		{ "what a function has yet to store is not shown", prologue },
 		{ "no mutation of a file hangs, leaks or reads beyond it",
 		  mutations },
 	};
