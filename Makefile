@@ -311,6 +311,7 @@ SYMBOLIZER_UNITS = \
 	store \
 	symbols \
 	symwrite \
+	tails \
 	values \
 	values_text
 
@@ -360,6 +361,7 @@ UNIT_TESTS = \
 	sym \
 	symbols \
 	symwrite \
+	tails \
 	unloaded \
 	unwind \
 	unwind_aarch64 \

@@ -147,6 +147,19 @@ static void xstate_has_its_limits(void)
 	report_free(&report);
 }
 
+static void wide_registers_are_in_their_places(void)
+{
+	static const uint8_t fpstate[512];
+
+	CHECK(context_wide_register(fpstate, 17) == fpstate + 160); /* xmm0 */
+	CHECK(context_wide_register(fpstate, 32) == fpstate + 400); /* xmm15 */
+	CHECK(context_wide_register(fpstate, 33) == fpstate + 32);  /* st0 */
+	CHECK(context_wide_register(fpstate, 40) == fpstate + 144); /* st7 */
+	CHECK(context_wide_register(fpstate, 16) == NULL);
+	CHECK(context_wide_register(fpstate, 41) == NULL);
+	CHECK(context_wide_register(NULL, 17) == NULL);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
@@ -156,6 +169,8 @@ int main(void)
 		{ "contexts of other machines are unsupported",
 		  other_machines_are_unsupported },
 		{ "xstate is ours and has a limit", xstate_has_its_limits },
+		{ "vector and floating point registers are in theirs",
+		  wide_registers_are_in_their_places },
 	};
 
 	return TEST_RUN(tests);

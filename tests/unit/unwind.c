@@ -24,6 +24,35 @@ static void test_cfi(void)
 	CHECK_NUMBER(walk.frames[2].cfa, stack_at(144));
 }
 
+/* Those that a call may change are not known of a caller. */
+static void test_registers(void)
+{
+	struct world *w = usual_world();
+	struct registers regs = world_registers(function_at(LEAF, 3), 64);
+	struct unwind *unwind = world_unwind(w, -1, -1);
+	struct registers each[3];
+	struct frame frames[3];
+	struct unwind_result result;
+
+	world_push(w, 64, world_call(w, function_at(MIDDLE, 40)));
+	world_push(w, 88, main_frame(w, 96));
+	regs.value[R_RBP] = stack_at(128);
+	regs.value[R_RBX] = 77;
+	regs.value[R_RDI] = 78;
+	regs.valid |= REG_BIT(R_RBX) | REG_BIT(R_RDI) | REG_BIT(R_RBP);
+	unwind_registers(unwind, &regs, frames, each, 3, &result);
+	CHECK_NUMBER(result.nframes, 3);
+	CHECK_NUMBER(frames[2].pc, function_at(MAIN, 64));
+	CHECK_NUMBER(frames[2].cfa, stack_at(144));
+	CHECK_NUMBER(each[0].value[R_RDI], 78);
+	CHECK(each[0].valid >> R_RDI & 1);
+	CHECK_NUMBER(each[1].value[R_RSP], stack_at(72));
+	CHECK_NUMBER(each[1].value[R_RBX], 77);
+	CHECK(each[1].valid >> R_RBX & 1 && !(each[1].valid >> R_RDI & 1));
+	CHECK_NUMBER(each[2].value[R_RSP], stack_at(96));
+	unwind_free(unwind);
+}
+
 /* At the first byte nothing is pushed, whatever rbp says. */
 static void test_first_instruction(void)
 {
@@ -693,6 +722,7 @@ static void test_tour(void)
 
 static const struct test tests[] = {
 	{ "CFI leads to the outermost frame", test_cfi },
+	{ "and to what registers were kept on the way", test_registers },
 	{ "at a function's first byte its caller is on top",
 	  test_first_instruction },
 	{ "a call that is a function's last instruction finds its own row",
