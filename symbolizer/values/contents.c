@@ -89,6 +89,10 @@ static void fill(const struct evaluation *evaluation, const struct piece *piece,
 			memset(out->why, reading_no_register(frame), out->len);
 		break;
 	case PIECE_VALUE:
+		if (piece->is_frame && out->len < WORD) {
+			memset(out->why, ABSENT_NOT_UNDERSTOOD, out->len);
+			break;
+		}
 		fill_bytes((const uint8_t *)&piece->value,
 			   sizeof(piece->value), out);
 		break;

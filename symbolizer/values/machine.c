@@ -10,7 +10,7 @@ struct number number_make(uint64_t bits, enum number_kind kind, uint8_t size)
 {
 	if (size < sizeof(bits))
 		bits &= (UINT64_C(1) << 8 * size) - 1;
-	return (struct number){ bits, kind, size };
+	return (struct number){ .bits = bits, .kind = kind, .size = size };
 }
 
 static int64_t as_signed(struct number a)
@@ -36,7 +36,7 @@ static double as_double(struct number a)
 
 static struct number from_double(double value, uint8_t size)
 {
-	struct number out = { 0, NUMBER_FLOAT, size };
+	struct number out = { .kind = NUMBER_FLOAT, .size = size };
 	float narrow = (float)value;
 
 	if (size == sizeof(narrow))
@@ -141,12 +141,43 @@ static bool is_same_type(struct number a, struct number b)
 	return left == right && a.size == b.size;
 }
 
+/* Does anybody calculate with places in that way? */
+static bool is_sensible(uint8_t op, struct number a, struct number b)
+{
+	if (!a.is_frame && !b.is_frame)
+		return true;
+	switch (op) {
+	case DW_OP_plus:
+	case DW_OP_minus:
+	case DW_OP_eq:
+	case DW_OP_ge:
+	case DW_OP_gt:
+	case DW_OP_le:
+	case DW_OP_lt:
+	case DW_OP_ne: return true;
+	case DW_OP_and: /* that aligns, but does not cut */
+		return (a.is_frame ? b.bits : a.bits) > UINT32_MAX;
+	default: return false;
+	}
+}
+
+/* Is what OP makes of A and B a place in the frame, too? */
+static bool stays_in_frame(uint8_t op, struct number a, struct number b)
+{
+	switch (op) {
+	case DW_OP_plus: return a.is_frame != b.is_frame;
+	case DW_OP_minus: return a.is_frame && !b.is_frame;
+	case DW_OP_and: return a.is_frame || b.is_frame;
+	default: return false;
+	}
+}
+
 bool number_binary(uint8_t op, struct number a, struct number b,
 		   struct number *out)
 {
 	uint64_t bits;
 
-	if (!is_same_type(a, b))
+	if (!is_same_type(a, b) || !is_sensible(op, a, b))
 		return false;
 	if (a.kind == NUMBER_FLOAT)
 		return float_binary(op, a, b, out);
@@ -178,6 +209,7 @@ bool number_binary(uint8_t op, struct number a, struct number b,
 		return false;
 	}
 	*out = number_make(bits, a.kind, a.size);
+	out->is_frame = stays_in_frame(op, a, b);
 	return true;
 }
 

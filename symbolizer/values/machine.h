@@ -19,11 +19,15 @@ struct number {
 	uint64_t bits;
 	enum number_kind kind;
 	uint8_t size; /* 1 to 8 bytes */
+	bool is_frame; /* a place in the frame. Nobody means half of it: where
+	                * clang 14 has that for a value, it has lost that this
+	                * is to be read there */
 };
 
 static inline struct number number_generic(uint64_t bits)
 {
-	return (struct number){ bits, NUMBER_GENERIC, 8 };
+	return (struct number){ .bits = bits, .kind = NUMBER_GENERIC,
+				.size = 8 };
 }
 
 /* BITS, of which SIZE bytes count. */

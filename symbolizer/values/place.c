@@ -94,9 +94,35 @@ static uint64_t read_register(struct run *run, uint64_t number)
 	return value;
 }
 
+static void push_frame(struct run *run, uint64_t address)
+{
+	struct number number = number_generic(address);
+
+	number.is_frame = true;
+	push(run, number);
+}
+
+/* Whether register NUMBER says where the frame is. */
+static bool is_of_frame(const struct run *run, uint64_t number)
+{
+	const struct target_frame *frame = reading_frame(run->evaluation);
+	uint64_t base, type;
+	struct reader expr;
+
+	return number == R_SP ||
+	       (frame->has_function &&
+		node_block(&frame->function, NODE_FRAME_BASE, &expr) &&
+		entry_register(expr, &base, &type) && base == number);
+}
+
 static void push_register(struct run *run, uint64_t number, int64_t plus)
 {
-	push_bits(run, read_register(run, number) + (uint64_t)plus);
+	uint64_t value = read_register(run, number) + (uint64_t)plus;
+
+	if (is_of_frame(run, number))
+		push_frame(run, value);
+	else
+		push_bits(run, value);
 }
 
 /* Memory */
@@ -175,6 +201,10 @@ static void convert(struct run *run, uint64_t type, bool keeps_bits)
 
 	if (!number_type(run, type, &kind, &size))
 		return;
+	if (a.is_frame && size < WORD) {
+		give_up(run);
+		return;
+	}
 	push(run, keeps_bits ? number_make(a.bits, kind, size)
 			     : number_convert(a, kind, size));
 }
@@ -204,7 +234,7 @@ static void push_frame_base(struct run *run, int64_t plus)
 		why = place_number(&inner, expr, &base);
 	if (why != ABSENT_NOT)
 		miss(run, why);
-	push_bits(run, base + (uint64_t)plus);
+	push_frame(run, base + (uint64_t)plus);
 }
 
 static void push_cfa(struct run *run)
@@ -213,7 +243,7 @@ static void push_cfa(struct run *run)
 
 	if (cfa == 0)
 		miss(run, ABSENT_NOT_CAPTURED);
-	push_bits(run, cfa);
+	push_frame(run, cfa);
 }
 
 static void push_entry(struct run *run, struct reader *r)
@@ -301,6 +331,12 @@ static void name_piece(struct run *run, enum piece_kind kind, uint64_t value)
 {
 	run->piece = (struct piece){ .kind = kind, .value = value };
 	run->has_piece = true;
+}
+
+static void name_value(struct run *run, struct number number)
+{
+	name_piece(run, PIECE_VALUE, number.bits);
+	run->piece.is_frame = number.is_frame;
 }
 
 static void name_bytes(struct run *run, struct reader *r)
@@ -556,7 +592,7 @@ static bool run_piece(struct run *run, uint8_t op, struct reader *r)
 		add_piece(run, bits, reader_uleb(r));
 		return true;
 	case DW_OP_stack_value:
-		name_piece(run, PIECE_VALUE, pop(run).bits);
+		name_value(run, pop(run));
 		return true;
 	case DW_OP_implicit_value: name_bytes(run, r); return true;
 	case DW_OP_implicit_pointer:
@@ -575,8 +611,9 @@ static bool run_arithmetic(struct run *run, uint8_t op, struct reader *r)
 
 	if (op == DW_OP_plus_uconst) {
 		a = pop(run);
-		push(run, number_make(a.bits + reader_uleb(r), a.kind,
-				      a.size));
+		result = number_make(a.bits + reader_uleb(r), a.kind, a.size);
+		result.is_frame = a.is_frame;
+		push(run, result);
 		return true;
 	}
 	if (op == DW_OP_abs || op == DW_OP_neg || op == DW_OP_not) {

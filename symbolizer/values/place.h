@@ -39,6 +39,7 @@ struct piece {
 	enum piece_kind kind;
 	enum absent why;     /* PIECE_ABSENT */
 	uint64_t value;
+	bool is_frame;       /* the value is a place in the frame */
 	const uint8_t *bytes;
 	uint64_t bits;       /* how much of the value it is */
 	uint64_t skip;       /* bits of what it is of, before it */

@@ -152,6 +152,17 @@ static const struct case_of cases[] = {
 	  EXPR(DW_OP_const_type, T_UCHAR, 1, 0xff, DW_OP_dup, DW_OP_plus,
 	       DW_OP_stack_value),
 	  VALUE, 0xfe },
+	{ "half an address",
+	  EXPR(DW_OP_breg7, 12, DW_OP_constu, 0xff, 0xff, 0xff, 0xff, 0x0f,
+	       DW_OP_and, DW_OP_stack_value),
+	  ABSENT, ABSENT_NOT_UNDERSTOOD },
+	{ "an address as a smaller number",
+	  EXPR(DW_OP_fbreg, 0, DW_OP_lit1, DW_OP_plus, DW_OP_convert, T_INT,
+	       DW_OP_stack_value),
+	  ABSENT, ABSENT_NOT_UNDERSTOOD },
+	{ "an aligned address", EXPR(DW_OP_breg7, 13, DW_OP_const1s, 0xf0,
+				     DW_OP_and),
+	  MEMORY, 0x110 },
 	{ "numbers of two types",
 	  EXPR(DW_OP_const_type, T_UCHAR, 1, 0xff, DW_OP_lit1, DW_OP_plus),
 	  ABSENT, ABSENT_NOT_UNDERSTOOD },
@@ -251,6 +262,7 @@ static void pieces(void)
 		DW_OP_reg3, DW_OP_piece, 2, DW_OP_piece, 1, DW_OP_fbreg, 0,
 		DW_OP_piece, 2,
 	};
+	static const uint8_t address[] = { DW_OP_fbreg, 0, DW_OP_stack_value };
 	static const uint8_t bits[] = {
 		DW_OP_const1u, 0x2d, DW_OP_stack_value, DW_OP_bit_piece, 4, 2,
 		DW_OP_lit3, DW_OP_stack_value, DW_OP_bit_piece, 4, 0,
@@ -273,6 +285,9 @@ static void pieces(void)
 		values_fpstate[160 + i] = (uint8_t)(0xa0 + i);
 	check_bytes(&thread, 0, whole, sizeof(whole), 4, "03010000");
 	check_bytes(&thread, 0, two, sizeof(two), 6, "0301--4041--");
+	check_bytes(&thread, 0, address, sizeof(address), 8,
+		    "4070000000000000");
+	check_bytes(&thread, 0, address, sizeof(address), 4, "--------");
 	check_bytes(&thread, 0, bits, sizeof(bits), 1, "3b");
 	check_bytes(&thread, 0, lost, sizeof(lost), 2, "--07");
 	check_bytes(&thread, 0, vector, sizeof(vector), 4, "a0a1a2a3");
