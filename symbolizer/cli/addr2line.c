@@ -41,8 +41,8 @@ struct arguments {
 	const char *file, *build_id, *section;
 	bool addresses, demangle, functions, inlines, pretty, basenames;
 	char **list; /* addresses, up to NULL */
-	int go[2]; /* a pipe, or -1: where a bar may be on the terminal, the
-	            * child answers once this process has taken it away */
+	int go[2]; /* a pipe, or -1: the child writes to the terminal once
+	            * this process has taken its bar away and said so */
 };
 
 /* What a name was demangled to. */
@@ -69,6 +69,8 @@ struct work {
 	struct question batch[BATCH];
 	size_t nbatch;
 	bool has_answered;
+	int to_parent;
+	bool has_turn;
 	struct writer answers, out;
 	struct memo *memos; /* by key: open addressing */
 	size_t nmemos, slots;
@@ -251,8 +253,24 @@ static void answer(struct work *work, uint64_t address, struct writer *to)
 	}
 }
 
+/* Before anything is said the bar has to be gone. */
+static void take_turn(struct work *work)
+{
+	const int *go = work->arguments->go;
+	char byte = 0;
+
+	if (go[0] >= 0 && !work->has_turn) {
+		child_write(work->to_parent, &byte, 1);
+		close(go[1]);
+		if (read(go[0], &byte, 1) < 0)
+			_exit(1);
+	}
+	work->has_turn = true;
+}
+
 static void flush(struct work *work)
 {
+	take_turn(work);
 	child_write(STDOUT_FILENO, work->out.bytes, work->out.len);
 	work->out.len = 0;
 }
@@ -402,22 +420,6 @@ static void find_section(struct work *work)
 	complain(arguments->file, &err);
 }
 
-/* Make the index, which may take its time, and then wait until nothing is on
- * the terminal. */
-static void get_ready(struct work *work, int fd)
-{
-	const struct arguments *arguments = work->arguments;
-	char byte = 0;
-
-	if (arguments->go[0] < 0)
-		return;
-	lookup_prepare(work->lookup);
-	child_write(fd, &byte, 1);
-	close(arguments->go[1]);
-	if (read(arguments->go[0], &byte, 1) < 0)
-		_exit(1);
-}
-
 static void be_the_child(void *context, int fd)
 {
 	static struct work work;
@@ -429,6 +431,7 @@ static void be_the_child(void *context, int fd)
 	if (!finder)
 		_exit(1);
 	work.arguments = arguments;
+	work.to_parent = fd;
 	writer_init(&work.answers, SIZE_MAX);
 	writer_init(&work.out, SIZE_MAX);
 	if (arguments->build_id)
@@ -439,7 +442,6 @@ static void be_the_child(void *context, int fd)
 		complain(arguments->file, &err);
 	if (arguments->section)
 		find_section(&work);
-	get_ready(&work, fd);
 	for (char **at = arguments->list; *at; at++)
 		ask(&work, *at);
 	if (!arguments->list[0])
@@ -470,7 +472,7 @@ static void wait_for(struct child *child, const struct arguments *arguments)
 int cli_addr2line(int argc, char **argv)
 {
 	struct arguments arguments = { .go = { -1, -1 } };
-	struct child child = { .idle = tell_progress };
+	struct child child = { .idle = NULL };
 	char why[sizeof(((struct error *)0)->text)];
 	struct error err;
 	int status;
@@ -479,8 +481,10 @@ int cli_addr2line(int argc, char **argv)
 	status = parse(argc, argv, &arguments);
 	if (status >= 0)
 		return status;
-	if (isatty(STDERR_FILENO) && pipe2(arguments.go, O_CLOEXEC) != 0)
-		arguments.go[0] = -1;
+	/* Whoever is to type addresses is not shown how long that takes. */
+	if (arguments.list[0] && isatty(STDERR_FILENO) &&
+	    pipe2(arguments.go, O_CLOEXEC) == 0)
+		child.idle = tell_progress;
 	if (!child_start(be_the_child, &arguments, NO_DEADLINE, &child, &err))
 		return cli_fail(verb, NULL, &err);
 	wait_for(&child, &arguments);

@@ -112,9 +112,11 @@ void cli_progress(const char *what, size_t done, size_t total)
 	if (total == 0 || !progress_is_due())
 		return;
 	full = (int)(done * PROGRESS_WIDTH / total);
-	fprintf(stderr, "\r%s [%.*s%*s] %3zu %%\033[K", what, full,
+	/* One large file stands at 0 % until it is done; the time goes on. */
+	fprintf(stderr, "\r%s [%.*s%*s] %3zu %%, %d s\033[K", what, full,
 		"##############################", PROGRESS_WIDTH - full, "",
-		done * 100 / total);
+		done * 100 / total,
+		(int)((progress_drawn_ms - progress_begin_ms) / 1000));
 	fflush(stderr);
 }
 

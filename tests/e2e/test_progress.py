@@ -15,7 +15,7 @@ import symfiles
 from test_symbolize import build_id, compile_names, crash, objcopy
 
 STOPPED_S = 1.4  # more than the second that nobody needs a bar for
-BAR = re.compile(r"(\w+) \[[# ]{30}\] +\d+ %")
+BAR = re.compile(r"(\w+) \[[# ]{30}\] +\d+ %, \d+ s\b")
 TRIES = 5  # to come upon a child before it is done
 
 
