@@ -168,10 +168,11 @@ void tool_done(struct ingest *in, const struct message *message)
 	done.build_id[sizeof(done.build_id) - 1] = '\0';
 	if (request == NULL)
 		request = request_find(in, ENDPOINT_GET, message->tag);
+	done.to[sizeof(done.to) - 1] = '\0';
 	if (done.status < 400 && done.build_id[0] != '\0')
 		tell_store(in, request, &done);
 	else if (request == NULL)
-		return;
+		unlink(done.to); /* a core that nobody waits for */
 	else if (done.status >= 400)
 		report_refuse(request, done.status, slice_of(done.why));
 	else

@@ -119,6 +119,7 @@ void tool_judge(const struct child *child, const struct tool_job *job,
 	char unpacked[WIRE_FILE + 8];
 
 	memset(out, 0, sizeof(*out));
+	text_copy(out->to, sizeof(out->to), job->to);
 	if (!well)
 		judge_death(child, out);
 	else if (job->tool == TOOL_TAKE_SYMBOLS)

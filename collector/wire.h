@@ -92,6 +92,7 @@ struct tool_done {
 	bool is_new;     /* of symbols: as good a file was not there */
 	char build_id[2 * MAX_BUILD_ID + 1]; /* and whose they are: hex */
 	char why[256];   /* where the status is no success */
+	char to[WIRE_FILE]; /* the job's: somebody has to remove it */
 };
 
 /* MSG_CHECKED and MSG_REPORT: a body, as its parser saw it. */

@@ -208,7 +208,11 @@ static char run(struct download *download, child_job *job, int64_t deadline_ms,
 static bool open_part(struct download *download)
 {
 	char hex[2 * MAX_BUILD_ID + 1];
+	const char *url = download->server->url;
+	size_t len = strlen(url);
 
+	while (len > 0 && url[len - 1] == '/')
+		len--;
 	build_id_format(download->id, hex);
 	snprintf(download->path, sizeof(download->path), "%s/%.40s.%d.part",
 		 download->server->dir, hex, (int)getpid());
@@ -217,8 +221,8 @@ static bool open_part(struct download *download)
 					    O_CLOEXEC | O_NOFOLLOW, 0600);
 	return download->fd >= 0 &&
 	       (size_t)snprintf(download->url, sizeof(download->url),
-				"%s/buildid/%s/debuginfo",
-				download->server->url, hex) <
+				"%.*s/buildid/%s/debuginfo", (int)len, url,
+				hex) <
 		       sizeof(download->url);
 }
 

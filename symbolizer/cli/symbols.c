@@ -29,6 +29,8 @@
 
 static const char verb[] = "symbols";
 
+#define ACTIONS "add, dump, index, list, missing or prune?"
+
 enum {
 	MAX_DEPTH = 16, /* of directories */
 	MAX_FILES = 1 << 20,
@@ -629,36 +631,50 @@ static int talk(const char *what, const struct arguments *arguments)
 		    : symbols_missing_there(&arguments->options);
 }
 
+static int add(const struct arguments *arguments)
+{
+	return add_or_index(arguments, true);
+}
+
+static int index_in_place(const struct arguments *arguments)
+{
+	return add_or_index(arguments, false);
+}
+
+static int take(const struct arguments *arguments)
+{
+	return symbols_take(arguments->store, arguments->max,
+			    arguments->list[0]);
+}
+
+static const struct {
+	const char *name;
+	bool takes_files;
+	int (*run)(const struct arguments *arguments);
+} actions[] = {
+	{ "add", true, add },
+	{ "dump", true, dump },
+	{ "index", true, index_in_place },
+	{ "list", false, list },
+	{ "missing", true, missing },
+	{ "prune", false, prune },
+	{ "take", true, take }, /* a collector's own */
+};
+
 static int act(const char *what, const struct arguments *arguments)
 {
-	bool takes_files = strcmp(what, "add") == 0 ||
-			   strcmp(what, "dump") == 0 ||
-			   strcmp(what, "index") == 0 ||
-			   strcmp(what, "missing") == 0 ||
-			   strcmp(what, "take") == 0;
+	size_t n = sizeof(actions) / sizeof(actions[0]), i = 0;
 
-	if (takes_files && !arguments->list[0])
+	while (i < n && strcmp(actions[i].name, what) != 0)
+		i++;
+	if (i == n)
+		return cli_usage(verb, "%s: " ACTIONS, what);
+	if (actions[i].takes_files && !arguments->list[0])
 		return cli_usage(verb, "%s: no file is named", what);
-	if (!takes_files && arguments->list[0])
+	if (!actions[i].takes_files && arguments->list[0])
 		return cli_usage(verb, "%s: %s: unexpected", what,
 				 arguments->list[0]);
-	if (strcmp(what, "add") == 0)
-		return add_or_index(arguments, true);
-	if (strcmp(what, "dump") == 0)
-		return dump(arguments);
-	if (strcmp(what, "index") == 0)
-		return add_or_index(arguments, false);
-	if (strcmp(what, "missing") == 0)
-		return missing(arguments);
-	if (strcmp(what, "list") == 0)
-		return list(arguments);
-	if (strcmp(what, "prune") == 0)
-		return prune(arguments);
-	if (strcmp(what, "take") == 0)
-		return symbols_take(arguments->store, arguments->max,
-				    arguments->list[0]);
-	return cli_usage(verb, "%s: add, dump, index, list, missing or prune?",
-			 what);
+	return actions[i].run(arguments);
 }
 
 int cli_symbols(int argc, char **argv)
@@ -671,8 +687,7 @@ int cli_symbols(int argc, char **argv)
 		return status;
 	what = arguments.list[0];
 	if (!what)
-		return cli_usage(verb, "add, dump, index, list, missing or "
-				 "prune?");
+		return cli_usage(verb, ACTIONS);
 	arguments.list++;
 	/* Only -c itself: EPITAPH_URL is set where programs crash, and adding
 	 * to the store of this machine is no word to others. */

@@ -227,7 +227,7 @@ def test_asks():
         assert is_named(ask(report)[0])
         lib.forget_symbols()
         found, _ = ask(report, env={"EPITAPH_DEBUGINFOD":
-                                    f"nonsense  {server.url()} "})
+                                    f"nonsense  {server.url()}/ "})
         assert is_named(found)
     for words in (("--debuginfod", "ftp://x"), ("--debuginfod-timeout", "no"),
                   ("--debuginfod-max", "-1")):

@@ -414,7 +414,7 @@ def test_core():
         test_collector.expect_error(collector.get(
             f"/api/v1/reports/{test_collector.new_id()}/core"), 404)
     lost = test_collector.fake_symbolizer(
-        "echo half > $4\necho it went wrong >&2\nexit 1\n")
+        "echo half > $3\necho it went wrong >&2\nexit 1\n")
     with lib.Collector("--epitaph", lost) as collector:
         identity = collector.post_report(report).json()["id"]
         test_collector.expect_error(
