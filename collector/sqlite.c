@@ -216,12 +216,12 @@ static bool run_text(sqlite3 *db, const char *sql, struct error *err)
 	return true;
 }
 
-/* Format 1 did not know when a job began. */
+/* Format 1 did not know which symbols a job could know. */
 static bool migrate(sqlite3 *db, int version, struct error *err)
 {
 	return version != 1 ||
 	       run_text(db, "BEGIN;"
-			"ALTER TABLE report ADD COLUMN claimed_ms INTEGER"
+			"ALTER TABLE report ADD COLUMN claimed INTEGER"
 			" NOT NULL DEFAULT 0;"
 			"PRAGMA user_version = 2; COMMIT;", err);
 }

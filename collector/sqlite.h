@@ -151,9 +151,10 @@ bool sqlite_tidy(struct store *store, struct error *err);
 bool sqlite_pending(struct store *store, uint64_t *count_out,
 		    struct error *err);
 /* sqlite_symbols.c */
-/* A report whose job has ended, and when that began. */
+/* A report whose job has ended, and the last file of symbols that was there
+ * when that began. */
 struct lacking {
-	int64_t report, edge, claimed_ms;
+	int64_t report, edge, claimed;
 };
 
 /* What DONE's job lacks is all that the report lacks. */

@@ -258,17 +258,6 @@ static bool run_number(struct sqlite *s, enum sql which, int64_t number,
 	return sqlite_run(s, run, err);
 }
 
-static bool start_job(struct sqlite *s, int64_t number, struct error *err)
-{
-	sqlite3_stmt *start = sqlite_prepare(s, SQL_JOB_START, err);
-
-	if (start == NULL)
-		return false;
-	sqlite_int(start, 1, number);
-	sqlite_int(start, 2, s->now_ms);
-	return sqlite_run(s, start, err);
-}
-
 /* Attempts are counted here, in the transaction before the job is handed out:
  * a job that takes the whole collector down is counted too. */
 bool sqlite_claim(struct store *store, struct job *out, bool *found,
@@ -296,7 +285,7 @@ bool sqlite_claim(struct store *store, struct job *out, bool *found,
 			  sqlite_column(next, 3));
 		sqlite3_reset(next);
 		if (out->attempt <= STORE_ATTEMPTS)
-			return start_job(s, number, err);
+			return run_number(s, SQL_JOB_START, number, err);
 		if (!give_up(s, number, "no attempt came to an end", err))
 			return false;
 	}
@@ -351,7 +340,7 @@ bool sqlite_finish(struct store *store, const struct job_done *done,
 		return false;
 	of.report = row ? sqlite3_column_int64(find, 0) : 0;
 	of.edge = row ? sqlite3_column_int64(find, 1) : 0;
-	of.claimed_ms = row ? sqlite3_column_int64(find, 5) : 0;
+	of.claimed = row ? sqlite3_column_int64(find, 5) : 0;
 	attempts = row ? (uint32_t)sqlite3_column_int(find, 3) : 0;
 	sqlite3_reset(find);
 	if (!row) /* it was too old meanwhile */

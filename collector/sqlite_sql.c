@@ -42,7 +42,7 @@ const char sqlite_schema[] =
 "	complete INTEGER NOT NULL, host TEXT, release TEXT, exe TEXT,"
 "	state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
 "	not_before_ms INTEGER NOT NULL DEFAULT 0, detail TEXT,"
-"	claimed_ms INTEGER NOT NULL DEFAULT 0"
+"	claimed INTEGER NOT NULL DEFAULT 0"
 ") STRICT;"
 "CREATE INDEX IF NOT EXISTS report_edge ON report(edge);"
 "CREATE INDEX IF NOT EXISTS report_open ON report(state, not_before_ms)"
@@ -54,9 +54,10 @@ const char sqlite_schema[] =
 "CREATE TABLE IF NOT EXISTS wanted("
 "	build_id BLOB PRIMARY KEY, path TEXT,"
 "	arrivals INTEGER NOT NULL DEFAULT 0,"
-"	arrived_ms INTEGER NOT NULL DEFAULT 0, fresh INTEGER NOT NULL DEFAULT 0"
+"	arrived INTEGER NOT NULL DEFAULT 0, fresh INTEGER NOT NULL DEFAULT 0"
 ") STRICT, WITHOUT ROWID;"
-"CREATE INDEX IF NOT EXISTS wanted_fresh ON wanted(arrived_ms)"
+"CREATE INDEX IF NOT EXISTS wanted_arrived ON wanted(arrived);"
+"CREATE INDEX IF NOT EXISTS wanted_fresh ON wanted(arrived)"
 "	WHERE fresh = 1;"
 "CREATE TABLE IF NOT EXISTS lack("
 "	build_id BLOB NOT NULL, generation INTEGER NOT NULL,"
@@ -131,7 +132,7 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_FACET_TOTAL] = "SELECT count(*) FROM facet"
 		" WHERE edge = ?1 AND kind = ?2",
 	[SQL_REPORT_FIND] = "SELECT number, edge, digest, attempts, file,"
-		" claimed_ms FROM report WHERE id = ?1",
+		" claimed FROM report WHERE id = ?1",
 	[SQL_REPORT_ADD] = "INSERT INTO report(id, edge, time_ms, received_ms,"
 		" digest, size, file, tier, complete, host, release, exe,"
 		" state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
@@ -143,7 +144,9 @@ static const char *const texts[SQL_COUNT] = {
 		" WHERE state = 0 AND not_before_ms <= ?1"
 		" ORDER BY not_before_ms LIMIT 1",
 	[SQL_JOB_START] = "UPDATE report SET state = 1,"
-		" attempts = attempts + 1, claimed_ms = ?2 WHERE number = ?1",
+		" attempts = attempts + 1, claimed ="
+		" (SELECT coalesce(max(arrived), 0) FROM wanted)"
+		" WHERE number = ?1",
 	[SQL_JOB_GIVE_UP] = "UPDATE report SET state = 3, detail = ?2"
 		" WHERE number = ?1",
 	[SQL_JOB_FINISH] = "UPDATE report SET state = 2, detail = NULL"
@@ -156,7 +159,7 @@ static const char *const texts[SQL_COUNT] = {
 		" not_before_ms = ?2 WHERE number = ?1 AND state = 2",
 	[SQL_LACK_ADD] = "INSERT OR REPLACE INTO lack(build_id, generation,"
 		" later, report, edge, frames) SELECT ?1,"
-		" max(arrivals - (arrived_ms >= ?5), 0),"
+		" max(arrivals - (arrived > ?5), 0),"
 		" EXISTS (SELECT 1 FROM lack WHERE build_id = ?1"
 		"  AND edge = ?2), ?3, ?2, ?4 FROM wanted WHERE build_id = ?1",
 	[SQL_LACK_DELETE] = "DELETE FROM lack WHERE report = ?1",
@@ -168,18 +171,20 @@ static const char *const texts[SQL_COUNT] = {
 	[SQL_WANTED_ADD] = "INSERT INTO wanted(build_id, path) VALUES(?1, ?2)"
 		" ON CONFLICT DO UPDATE SET path = coalesce(path, ?2)",
 	[SQL_WANTED_LATE] = "UPDATE wanted SET fresh = 1 WHERE build_id = ?1"
-		" AND arrivals > 0 AND arrived_ms >= ?2",
+		" AND arrived > ?2",
 	[SQL_WANTED_ARRIVED] = "INSERT INTO wanted(build_id, arrivals,"
-		" arrived_ms, fresh) VALUES(?1, 1, ?2, 1)"
+		" arrived, fresh) SELECT ?1, 1, coalesce(max(arrived), 0) + 1,"
+		" 1 FROM wanted WHERE 1"
 		" ON CONFLICT DO UPDATE SET arrivals = arrivals + 1,"
-		" arrived_ms = ?2, fresh = 1",
+		" arrived = excluded.arrived, fresh = 1",
 	/* One of Breakpad's files may know no more than the first 16. */
 	[SQL_WANTED_ARRIVED_GUID] = "UPDATE wanted SET fresh = 1,"
-		" arrivals = arrivals + 1, arrived_ms = ?2"
+		" arrivals = arrivals + 1,"
+		" arrived = (SELECT max(arrived) FROM wanted)"
 		" WHERE length(?1) = 16 AND length(build_id) > 16"
 		" AND substr(build_id, 1, 16) = ?1",
 	[SQL_WANTED_NEXT] = "SELECT build_id, arrivals FROM wanted"
-		" WHERE fresh = 1 ORDER BY arrived_ms LIMIT 1",
+		" WHERE fresh = 1 ORDER BY arrived LIMIT 1",
 	[SQL_WANTED_TOLD] = "UPDATE wanted SET fresh = 0 WHERE build_id = ?1",
 	[SQL_AUDIT_ADD] = "INSERT INTO audit(at_ms, who, what)"
 		" VALUES(?1, ?2, ?3)",

@@ -2,9 +2,11 @@
  * reports wait to be symbolized again, a few at a time, so that nobody else
  * waits for a file that concerns a million. In the store role.
  *
- * A lack belongs to the generation of files that its job could know. `lack` is
- * ordered so that all of a module's that are older than the newest file are one
- * range, in which the first report of each fingerprint comes first. */
+ * Files are numbered as they arrive; of a report it is known which was the last
+ * when its job began (clocks may be set back). A lack belongs to the generation
+ * of its module's files that the job could know. `lack` is ordered so that all
+ * of a module's that are older than the newest file are one range, in which the
+ * first report of each fingerprint comes first. */
 #include "sqlite.h"
 
 #include <string.h>
@@ -53,14 +55,14 @@ static bool add_lack(struct sqlite *s, const struct lacking *of,
 	sqlite_int(add, 2, of->edge);
 	sqlite_int(add, 3, of->report);
 	sqlite_int(add, 4, lack->frames);
-	sqlite_int(add, 5, of->claimed_ms);
+	sqlite_int(add, 5, of->claimed);
 	if (!sqlite_run(s, add, err))
 		return false;
 	late = sqlite_prepare(s, SQL_WANTED_LATE, err);
 	if (late == NULL)
 		return false;
 	bind_id(late, 1, &lack->id);
-	sqlite_int(late, 2, of->claimed_ms);
+	sqlite_int(late, 2, of->claimed);
 	return sqlite_run(s, late, err);
 }
 
@@ -89,7 +91,6 @@ bool sqlite_arrived(struct store *store, const struct build_id *id,
 		if (run == NULL)
 			return false;
 		bind_id(run, 1, id);
-		sqlite_int(run, 2, s->now_ms);
 		if (!sqlite_run(s, run, err))
 			return false;
 	}

@@ -465,6 +465,27 @@ def test_again():
         assert identity not in [m["build_id"] for m in missing], missing
 
 
+def test_again_by_sym():
+    """a symbol file that knows half of a build-id names what waited, too"""
+    program = test_symbolize.compile_names("program", "-O2")
+    lib.epitaph_ok("symbols", "dump", program, "-o", "program.sym")
+    test_symbolize.objcopy("--strip-all", program)
+    report = test_symbolize.crash(program)
+    text = b"".join(line for line in pathlib.Path("program.sym").read_bytes()
+                    .splitlines(keepends=True)
+                    if not line.startswith(b"INFO "))
+    identity = test_symbolize.build_id(program)
+    with lib.Collector() as collector:
+        made = collector.post_report(report).json()
+        test_collector.wait_state(collector, made["id"], "symbolized")
+        assert "program!+0x" in title_of(collector, made["group"])
+        answer = put(collector, text)
+        assert answer.status == 201, answer
+        assert answer.json()["build_id"] == identity[:32], answer
+        lib.wait_for(lambda: is_named(collector, made["group"]), 30,
+                     "the group to be named")
+
+
 def test_becomes_one():
     """two groups that are one by their symbols become one; both ids answer"""
     first, first_debug, _ = parted("program", "-O2")
@@ -612,7 +633,7 @@ def test_old_format():
         test_collector.post_hit(collector, test_collector.hit())
     base = sqlite3.connect(data / "epitaph.db")
     base.executescript("DROP TABLE lack; DROP TABLE wanted; ALTER TABLE report"
-                       " DROP COLUMN claimed_ms; PRAGMA user_version = 1;")
+                       " DROP COLUMN claimed; PRAGMA user_version = 1;")
     base.close()
     program, debug, _ = parted("program", "-O2")
     report = test_symbolize.crash(program)
