@@ -214,6 +214,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/remains.c \
 	symbolizer/rewind.c \
 	symbolizer/server.c \
+	symbolizer/sites.c \
 	symbolizer/source.c \
 	symbolizer/store.c \
 	symbolizer/stubs.c \
