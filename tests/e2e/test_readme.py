@@ -119,7 +119,7 @@ def tree():
 def try_command(shell, command, shown):
     """Type COMMAND until it prints what is SHOWN: a report takes a moment to
     arrive, and only commands that look are typed twice."""
-    looks = re.match(r"build/epitaph (list|show|symbolize)\b", command)
+    looks = re.match(r"build/epitaph (list|show|symbolize|symbols)\b", command)
     end = time.monotonic() + (20 if looks else 0)
     while True:
         answer = shell.type(command, shown)
@@ -136,9 +136,12 @@ def test_commands():
     address = f"127.0.0.1:{lib.free_port()}"
     count = 0
     for session in sessions():
-        shell = Shell(tree())
+        home = tree()
+        shell = Shell(home)
         try:
             for command, shown in session:
+                # What is built is there, and the sources are here.
+                shown = shown.replace(f"{HOME}/build", f"{home}/build")
                 shown = shown.replace(HOME, str(lib.ROOT))
                 if not ELSEWHERE.match(command):
                     count += 1
