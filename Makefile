@@ -231,6 +231,7 @@ SYMBOLIZER_SRCS = \
 	symbolizer/values/contents.c \
 	symbolizer/values/entry.c \
 	symbolizer/values/format.c \
+	symbolizer/values/found.c \
 	symbolizer/values/lists.c \
 	symbolizer/values/machine.c \
 	symbolizer/values/node.c \

@@ -11,7 +11,7 @@
 #include "lookup.h"
 #include "sites.h"
 #include "tailcall.h"
-#include "values/variables.h"
+#include "values/found.h"
 #include "worker.h"
 
 enum { MAX_LOST = 16 }; /* children for one report */
@@ -34,17 +34,6 @@ const char *symbols_status_name(enum symbols_status status)
 	case SYMBOLS_NONE: break;
 	}
 	return "none";
-}
-
-const char *absent_name(enum absent why)
-{
-	static const char *const names[ABSENT_COUNT] = {
-		NULL, "optimized out", "clobbered", "not captured",
-		"not set yet", "synthetic pointer", "in thread-local storage",
-		"too large", "not understood",
-	};
-
-	return names[why];
 }
 
 /* Listening to a child */
@@ -160,17 +149,6 @@ static void take_status(struct talk *talk, size_t index, struct reader *r)
 	tell_progress(talk);
 }
 
-static void take_variables(struct talk *talk, size_t index, struct reader *r)
-{
-	struct thread_variables *thread = &talk->out->variables[index];
-	uint32_t frame = reader_u32(r);
-
-	if (frame < thread->nframes)
-		variables_read(r, talk->report, &thread->frames[frame]);
-	else
-		r->bad = true;
-}
-
 /* One message. False where it makes no sense. */
 static bool take(struct talk *talk, uint32_t kind, size_t index,
 		 struct reader *r)
@@ -212,7 +190,7 @@ static bool take(struct talk *talk, uint32_t kind, size_t index,
 	case MESSAGE_VARIABLES:
 		if (!talk->out->variables || index >= report->nthreads)
 			return false;
-		take_variables(talk, index, r);
+		found_take(r, talk->report, &talk->out->variables[index]);
 		return !r->bad;
 	case MESSAGE_END:
 		talk->ended = true;
@@ -398,25 +376,6 @@ static void rewind_all(struct talk *talk, struct job *job, int64_t deadline_ms)
 			"unwinding", why);
 }
 
-static bool make_variables(struct report *report, struct symbolized *out,
-			   struct error *err)
-{
-	out->variables = report_alloc(report, (report->nthreads + 1) *
-						      sizeof(*out->variables));
-	for (size_t i = 0; out->variables && i < report->nthreads; i++) {
-		struct thread_variables *thread = &out->variables[i];
-		size_t n = report->threads[i].nframes;
-
-		if (n > VARIABLES_MAX_FRAMES)
-			n = VARIABLES_MAX_FRAMES;
-		thread->frames = report_alloc(report, (n + 1) *
-						sizeof(*thread->frames));
-		thread->nframes = thread->frames ? n : 0;
-	}
-	return out->variables ||
-	       fail(err, ERR_NO_MEMORY, "no memory for variables");
-}
-
 static void evaluate_all(struct talk *talk, struct job *job,
 			 int64_t deadline_ms)
 {
@@ -551,7 +510,7 @@ bool symbolize(struct report *report, const struct symbolize_options *options,
 		lookup_all(&talk, &job, deadline_ms);
 	fetch_missing(&talk, &job, deadline_ms);
 	if (options->wants_variables) {
-		if (!make_variables(report, out, err))
+		if (!found_make(report, out, err))
 			return false;
 		evaluate_all(&talk, &job, deadline_ms);
 	}
@@ -592,28 +551,6 @@ static size_t put_gap(const struct gap *gap, struct shown_frame *shown)
 	return n;
 }
 
-/* What is known of the variables of frame INDEX, to the N functions SHOWN. */
-static void put_variables(const struct symbolized *symbolized,
-			  const struct thread *thread, size_t index,
-			  struct shown_frame *shown, size_t n)
-{
-	size_t number = (size_t)(thread - symbolized->report->threads);
-	const struct thread_variables *known = &symbolized->variables[number];
-	const struct frame_variables *frame;
-
-	if (index >= known->nframes)
-		return;
-	frame = &known->frames[index];
-	if (frame->nfunctions == 0)
-		return;
-	/* Where the two do not agree, it is on what was inlined. */
-	if (frame->nfunctions != n)
-		shown[n - 1].variables =
-			&frame->functions[frame->nfunctions - 1];
-	for (size_t i = 0; frame->nfunctions == n && i < n; i++)
-		shown[i].variables = &frame->functions[i];
-}
-
 static size_t put_thread(const struct symbolized *symbolized,
 			 const struct thread *thread,
 			 struct shown_frame *shown)
@@ -633,8 +570,7 @@ static size_t put_thread(const struct symbolized *symbolized,
 				   site ? site->nnames : jit != NULL,
 				   shown ? shown + n : NULL);
 		if (shown && symbolized->variables)
-			put_variables(symbolized, thread, i, shown + n,
-				      levels);
+			found_show(symbolized, thread, i, shown + n, levels);
 		n += levels;
 	}
 	return n;

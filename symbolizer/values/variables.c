@@ -1,6 +1,5 @@
 /* The variables of a frame. Runs in the process that can be lost; DIEs may be
- * anybody's, so their number is bounded. variables_read() runs in the process
- * that must not be, and trusts what it reads no more than a file. */
+ * anybody's, so their number is bounded. */
 #include "variables.h"
 
 #include <stdlib.h>
@@ -10,11 +9,7 @@
 #include "format.h"
 #include "show.h"
 
-enum {
-	IS_ARGUMENT = 1,
-	VARIABLE_SIZE = 20, /* the least bytes of one */
-	MAX_PLAIN = 16,     /* blocks without addresses, in each other */
-};
+enum { MAX_PLAIN = 16 }; /* blocks without addresses, in each other */
 
 struct list {
 	const struct target *target;
@@ -88,7 +83,7 @@ static void put_variable(struct list *list, const struct node *variable)
 	list->left--;
 	list->count++;
 	type_name(variable, type);
-	writer_u32(list->out, is_argument ? IS_ARGUMENT : 0);
+	writer_u32(list->out, is_argument);
 	lookup_write_text(list->out, name);
 	lookup_write_text(list->out, type);
 	put_value(list, variable);
@@ -189,56 +184,4 @@ void variables_write(const struct target *target, size_t index,
 		end = start;
 	}
 	free(scopes);
-}
-
-/* The parent's half */
-
-static void read_variable(struct reader *r, struct report *report,
-			  struct variable *out)
-{
-	uint32_t why;
-
-	out->is_argument = reader_u32(r) & IS_ARGUMENT;
-	out->name = lookup_read_text(r, report);
-	out->type = lookup_read_text(r, report);
-	out->value = lookup_read_text(r, report);
-	why = reader_u32(r);
-	out->why = why < ABSENT_COUNT ? (enum absent)why
-				      : ABSENT_NOT_UNDERSTOOD;
-	r->bad |= !out->name || !out->type ||
-		  (out->value != NULL) != (out->why == ABSENT_NOT);
-}
-
-static void read_function(struct reader *r, struct report *report,
-			  struct variables *out)
-{
-	size_t n = reader_count(r, VARIABLES_MAX, VARIABLE_SIZE);
-
-	out->list = report_alloc(report, (n + 1) * sizeof(*out->list));
-	if (!out->list) {
-		r->bad = true;
-		return;
-	}
-	for (size_t i = 0; i < n && !r->bad; i++)
-		read_variable(r, report, &out->list[i]);
-	out->n = r->bad ? 0 : n;
-}
-
-void variables_read(struct reader *r, struct report *report,
-		    struct frame_variables *out)
-{
-	size_t n = reader_count(r, CODE_MAX_SCOPES, sizeof(uint32_t));
-	struct variables *functions;
-
-	functions = report_alloc(report, (n + 1) * sizeof(*functions));
-	if (!functions) {
-		r->bad = true;
-		return;
-	}
-	for (size_t i = 0; i < n && !r->bad; i++)
-		read_function(r, report, &functions[i]);
-	if (r->bad)
-		return;
-	out->functions = functions;
-	out->nfunctions = n;
 }

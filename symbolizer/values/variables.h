@@ -1,5 +1,5 @@
 /* The arguments and variables of a frame, with their values as text. Process:
- * the child that can be lost, but for variables_read(). */
+ * the child that can be lost. */
 #ifndef EPITAPH_VALUES_VARIABLES_H
 #define EPITAPH_VALUES_VARIABLES_H
 
@@ -14,10 +14,5 @@ enum {
  * its variables, arguments first, innermost block first. */
 void variables_write(const struct target *target, size_t index,
 		     struct writer *out);
-
-/* Read that; all that *OUT points to goes into REPORT's arena. What is cut
- * short leaves R bad. */
-void variables_read(struct reader *r, struct report *report,
-		    struct frame_variables *out);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "../../symbolizer/values/code.h"
 #include "../../symbolizer/values/format.h"
+#include "../../symbolizer/values/found.h"
 #include "../../symbolizer/values/variables.h"
 #include "dwarf_image.h"
 
@@ -273,6 +274,7 @@ static inline void values_thread_init(struct values_thread *thread,
 static inline char *values_text(struct values_thread *thread, size_t index)
 {
 	struct frame_variables frame = { .nfunctions = 0 };
+	struct thread_variables found = { &frame, 1 };
 	struct report report;
 	struct writer bytes;
 	struct reader r;
@@ -282,9 +284,10 @@ static inline char *values_text(struct values_thread *thread, size_t index)
 
 	report_init(&report, NULL);
 	writer_init(&bytes, 1 << 20);
+	writer_u32(&bytes, 0); /* which frame of the thread */
 	variables_write(&thread->target, index, &bytes);
 	reader_init(&r, bytes.bytes, bytes.len);
-	variables_read(&r, &report, &frame);
+	found_take(&r, &report, &found);
 	CHECK(!r.bad && reader_left(&r) == 0);
 	for (size_t i = 0; i < frame.nfunctions; i++) {
 		const struct variables *list = &frame.functions[i];
