@@ -6,6 +6,8 @@
 
 #include <dwarf.h>
 
+enum { MAX_ALIGNMENT = 6 }; /* bits: of a cache line */
+
 struct number number_make(uint64_t bits, enum number_kind kind, uint8_t size)
 {
 	if (size < sizeof(bits))
@@ -157,6 +159,8 @@ static bool is_sensible(uint8_t op, struct number a, struct number b)
 	case DW_OP_ne: return true;
 	case DW_OP_and: /* that aligns, but does not cut */
 		return (a.is_frame ? b.bits : a.bits) > UINT32_MAX;
+	case DW_OP_shl: /* gcc aligns by shifting there and back */
+	case DW_OP_shr: return b.bits <= MAX_ALIGNMENT;
 	default: return false;
 	}
 }
@@ -168,6 +172,8 @@ static bool stays_in_frame(uint8_t op, struct number a, struct number b)
 	case DW_OP_plus: return a.is_frame != b.is_frame;
 	case DW_OP_minus: return a.is_frame && !b.is_frame;
 	case DW_OP_and: return a.is_frame || b.is_frame;
+	case DW_OP_shl:
+	case DW_OP_shr: return a.is_frame;
 	default: return false;
 	}
 }
