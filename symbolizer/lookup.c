@@ -359,7 +359,8 @@ static void complete(struct lookup *lookup, uint64_t address,
 {
 	struct index_symbol symbol;
 
-	if (!outermost->is_linkage && find_symbol(lookup, address, &symbol))
+	if ((!outermost->is_linkage || !outermost->file) &&
+	    find_symbol(lookup, address, &symbol))
 		index_complete(outermost, &symbol);
 }
 

@@ -300,6 +300,22 @@ static void add_symbol(struct build *build, const struct pack_symbol *symbol)
 	more[build->nsymbols++] = *symbol;
 }
 
+/* The name that others know a symbol by: without its version. */
+static uint32_t add_name(struct build *build, const char *name)
+{
+	size_t len = strcspn(name, "@");
+	uint32_t text;
+	char *plain;
+
+	if (name[len] == '\0' || len == 0)
+		return strings_add(&build->strings, name);
+	plain = strndup(name, len);
+	text = plain ? strings_add(&build->strings, plain) : 0;
+	build->bad |= !plain;
+	free(plain);
+	return text;
+}
+
 void build_symbols(struct build *build, const struct symtab *symtab)
 {
 	for (size_t i = 0; i < symtab->len; i++) {
@@ -307,7 +323,7 @@ void build_symbols(struct build *build, const struct symtab *symtab)
 		struct pack_symbol to = {
 			.start = from->start,
 			.size = clamp(from->end - from->start),
-			.name = strings_add(&build->strings, from->name),
+			.name = add_name(build, from->name),
 			.file_and_flags =
 				(uint32_t)from->rank << SYMBOL_RANK_SHIFT,
 		};
@@ -452,8 +468,7 @@ bool build_write(struct build *build, const struct build_module *module,
 	    !array_sort(build->rows, build->nrows, sizeof(*build->rows),
 			by_start) ||
 	    !finish_symbols(build) ||
-	    !tails_finish(&build->tails, &build->strings, build->symbols,
-			  build->nsymbols))
+	    !tails_finish(&build->tails, build->symbols, build->nsymbols))
 		return false;
 	cut_overlaps(build);
 	find_places(build);

@@ -356,6 +356,8 @@ static bool is_mangled(const char *name)
 
 void index_complete(struct level *outermost, const struct index_symbol *symbol)
 {
+	if (outermost->file == NULL)
+		outermost->file = symbol->file;
 	if (outermost->is_linkage)
 		return;
 	if (outermost->function == NULL) {
@@ -363,8 +365,6 @@ void index_complete(struct level *outermost, const struct index_symbol *symbol)
 		outermost->is_linkage = true;
 		outermost->approximate |= !symbol->sized;
 		outermost->icf = symbol->icf;
-		if (outermost->file == NULL)
-			outermost->file = symbol->file;
 	} else if (symbol->sized && is_mangled(symbol->name)) {
 		outermost->function = symbol->name;
 		outermost->is_linkage = true;

@@ -79,8 +79,8 @@ bool index_symbol(struct index *index, uint64_t address,
 uint64_t index_next_symbol(struct index *index, uint64_t address);
 
 /* What DWARF leaves out of OUTERMOST, a function, by SYMBOL, which is at its
- * address: the linkage name of some (local classes, lambdas, assembler), and
- * the functions of others. */
+ * address: the linkage name of some (local classes, lambdas, assembler), the
+ * functions of others, and the file of code that has no line. */
 void index_complete(struct level *outermost, const struct index_symbol *symbol);
 
 struct index_alias {

@@ -64,40 +64,25 @@ static struct meaning *find_meaning(const struct meanings *meanings,
 	return &meanings->slots[i];
 }
 
-/* The name that others know a symbol by: without its version. */
-static uint32_t plain_name(struct strings *strings, uint32_t name)
-{
-	const char *text = (const char *)strings->bytes.bytes + name;
-	size_t len = strcspn(text, "@");
-	char *plain;
-
-	if (text[len] == '\0')
-		return name;
-	plain = strndup(text, len);
-	name = plain ? strings_add(strings, plain) : 0;
-	free(plain);
-	return name;
-}
-
 static unsigned rank_of(const struct pack_symbol *symbol)
 {
 	return symbol->file_and_flags >> SYMBOL_RANK_SHIFT & SYMBOL_RANK_MASK;
 }
 
-static void add_meaning(struct meanings *meanings, uint32_t name,
+static void add_meaning(struct meanings *meanings,
 			const struct pack_symbol *symbol)
 {
 	bool is_local = rank_of(symbol) >= SYMTAB_RANK_LOCAL;
-	struct meaning *at = find_meaning(meanings, name);
+	struct meaning *at = find_meaning(meanings, symbol->name);
 
 	if (at->name == 0 || (at->is_local && !is_local))
-		*at = (struct meaning){ name, is_local, true, symbol->start };
+		*at = (struct meaning){ symbol->name, is_local, true,
+					symbol->start };
 	else if (at->is_local == is_local && at->start != symbol->start)
 		at->is_clear = false;
 }
 
-static bool find_meanings(struct strings *strings,
-			  const struct pack_symbol *symbols, size_t n,
+static bool find_meanings(const struct pack_symbol *symbols, size_t n,
 			  struct meanings *out)
 {
 	out->nslots = 64;
@@ -106,14 +91,10 @@ static bool find_meanings(struct strings *strings,
 	out->slots = calloc(out->nslots, sizeof(*out->slots));
 	if (!out->slots)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t name = rank_of(&symbols[i]) == SYMTAB_RANK_STUB
-					? 0
-					: plain_name(strings, symbols[i].name);
-
-		if (name != 0)
-			add_meaning(out, name, &symbols[i]);
-	}
+	for (size_t i = 0; i < n; i++)
+		if (symbols[i].name != 0 &&
+		    rank_of(&symbols[i]) != SYMTAB_RANK_STUB)
+			add_meaning(out, &symbols[i]);
 	return true;
 }
 
@@ -227,13 +208,13 @@ static bool collect_calls(struct tails *tails)
 			  by_return_pc);
 }
 
-bool tails_finish(struct tails *tails, struct strings *strings,
-		  const struct pack_symbol *symbols, size_t nsymbols)
+bool tails_finish(struct tails *tails, const struct pack_symbol *symbols,
+		  size_t nsymbols)
 {
 	struct meanings meanings;
 	bool done;
 
-	if (tails->bad || !find_meanings(strings, symbols, nsymbols, &meanings))
+	if (tails->bad || !find_meanings(symbols, nsymbols, &meanings))
 		return false;
 	resolve(tails, &meanings);
 	done = array_sort(tails->entries, tails->nentries,

@@ -30,8 +30,8 @@ void tails_call(struct tails *tails, const struct build_call *call);
 
 /* All has been told; SYMBOLS say where callees are that are known by name.
  * False without memory. */
-bool tails_finish(struct tails *tails, struct strings *strings,
-		  const struct pack_symbol *symbols, size_t nsymbols);
+bool tails_finish(struct tails *tails, const struct pack_symbol *symbols,
+		  size_t nsymbols);
 void tails_fini(struct tails *tails);
 
 #endif

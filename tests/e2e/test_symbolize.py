@@ -114,7 +114,7 @@ def short(name):
         return None
     if name.endswith("..."):  # cut at 16 KiB
         return CUT
-    name = re.sub(r" \(\.llvm\.\d+\)$", "", name)
+    name = re.sub(r" \(\.llvm\.\d+\)$|@@?[\w.]+$", "", name)
     name = re.sub(r"_?\$u7b\$", "{", name).replace("$u7d$", "}")
     name = re.sub(r" \[clone [^]]*\]|::h[0-9a-f]{16}$|\.abi0$", "", name)
     name = re.sub(r"(\.(cold|part|constprop|isra|lto_priv|localalias)"
@@ -228,14 +228,14 @@ def pcs_of(path, seed, count=RANDOM_PCS):
 
 def aliases(path):
     """{name: addresses} of the symbols of PATH."""
-    table = subprocess.run(["readelf", "-sW", path], text=True, check=True,
+    table = subprocess.run(["readelf", "-sWC", path], text=True, check=True,
                            capture_output=True).stdout
     found = {}
     for line in table.splitlines():
-        fields = line.split()
-        if len(fields) >= 8 and re.fullmatch(r"[0-9a-f]{16}", fields[1]):
-            found.setdefault(short(fields[7].split("@")[0]), set()).add(
-                int(fields[1], 16))
+        fields = line.split(maxsplit=7)
+        if len(fields) == 8 and re.fullmatch(r"[0-9a-f]{16}", fields[1]):
+            name = re.sub(r" \(\d+\)$", "", fields[7])  # of its version
+            found.setdefault(short(name), set()).add(int(fields[1], 16))
     return found
 
 
