@@ -114,7 +114,7 @@ static void publish(struct lookup *lookup)
 }
 
 /* The addresses that an index is wanted for, or NULL for a whole one. */
-static const struct ahead_only *wanted(struct lookup *lookup)
+static struct ahead_only *wanted(struct lookup *lookup)
 {
 	char dir[PATH_MAX];
 
@@ -125,12 +125,34 @@ static const struct ahead_only *wanted(struct lookup *lookup)
 	return &lookup->expected;
 }
 
+static void forget_bytes(struct lookup *lookup)
+{
+	writer_fini(&lookup->bytes);
+	writer_init(&lookup->bytes, MAX_INDEX);
+}
+
+/* Write the index of what is about the addresses that are expected, if units
+ * say where those are: true. Else that of all. */
+static bool write_part(struct lookup *lookup, const struct elf_file *alt)
+{
+	struct module_files *files = get_files(lookup);
+	struct ahead_only *only = wanted(lookup);
+
+	if (only && make_index(files, alt, only, &lookup->bytes,
+			       lookup->made_why) && ahead_found_all(only))
+		return true;
+	forget_bytes(lookup);
+	if (!make_index(files, alt, NULL, &lookup->bytes, lookup->made_why))
+		forget_bytes(lookup);
+	return false;
+}
+
 static void make(struct lookup *lookup)
 {
 	struct module_files *files = get_files(lookup);
 	const struct elf_file *debug = &files->debug;
-	const struct ahead_only *only = wanted(lookup);
 	struct elf_file alt = ELF_FILE_NONE;
+	bool is_part;
 	size_t len;
 
 	if (debug->elf && debug->has_dwarf &&
@@ -138,13 +160,13 @@ static void make(struct lookup *lookup)
 	    elf_file_section(debug, ".gnu_debugaltlink", &len))
 		lookup->why = "the common debug file (dwz) was not found";
 	finder_find_packages(lookup->finder, lookup->module, files);
-	if (make_index(files, &alt, only, &lookup->bytes, lookup->made_why))
-		lookup->index = index_memory(lookup->bytes.bytes,
-					     lookup->bytes.len, NULL);
+	is_part = write_part(lookup, &alt);
+	lookup->index = index_memory(lookup->bytes.bytes, lookup->bytes.len,
+				     NULL);
 	if (lookup->made_why[0])
 		lookup->why = lookup->made_why;
 	elf_file_close(&alt);
-	if (lookup->index && !only)
+	if (lookup->index && !is_part)
 		publish(lookup);
 }
 
@@ -495,7 +517,8 @@ size_t lookup_levels(struct lookup *lookup, uint64_t address,
 void lookup_expect(struct lookup *lookup, const uint64_t *addresses, size_t n)
 {
 	assert(n <= LOOKUP_MAX_EXPECTED);
-	lookup->expected = (struct ahead_only){ addresses, n };
+	lookup->expected.n = n;
+	memcpy(lookup->expected.addresses, addresses, n * sizeof(*addresses));
 }
 
 bool lookup_prepare(struct lookup *lookup)

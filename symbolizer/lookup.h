@@ -39,7 +39,7 @@ enum { LOOKUP_MAX_EXPECTED = 64 };
  * LOOKUP_MAX_EXPECTED and of the module's own numbering, and not for tail
  * calls. Where there is no index, and nobody has asked that way before, they
  * are answered from what is about them: the index of all that there is takes
- * many times as long. They must outlive it. */
+ * many times as long. */
 void lookup_expect(struct lookup *lookup, const uint64_t *addresses, size_t n);
 
 /* Make the index now, if it is not in the store, and put it there. False where

@@ -16,14 +16,13 @@ enum { RING = 32 }; /* units; large ones have a megabyte of trees and lines */
 struct ahead {
 	struct dwarf_file *file;
 	size_t nread; /* units of FILE that have been looked at */
-	struct ahead_only only;
-	bool was_found[AHEAD_MAX_ONLY]; /* in a unit */
+	struct ahead_only *only; /* or NULL */
 	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock; /* for what is next */
 	pthread_cond_t changed;
 	struct ahead_unit ring[RING];
-	size_t given, taken;
+	size_t given, taken, returned;
 	bool is_over, is_closing;
 };
 
@@ -35,32 +34,29 @@ static struct unit *next_unit(struct ahead *ahead)
 	return n < file->nunits ? file->units[n] : dwarf_file_next(file);
 }
 
-static bool is_done(const struct ahead *ahead)
+bool ahead_found_all(const struct ahead_only *only)
 {
-	size_t n = 0;
-
-	while (n < ahead->only.n && ahead->was_found[n])
-		n++;
-	return ahead->only.n > 0 && n == ahead->only.n;
+	for (size_t i = 0; i < only->n; i++)
+		if (!only->was_found[i])
+			return false;
+	return true;
 }
 
 struct search {
-	struct ahead *ahead;
+	struct ahead_only *only;
 	bool has_ranges, is_wanted;
 };
 
 static bool look_for(void *context, uint64_t low, uint64_t high)
 {
 	struct search *search = context;
-	struct ahead *ahead = search->ahead;
+	struct ahead_only *only = search->only;
 
 	search->has_ranges = true;
-	for (size_t i = 0; i < ahead->only.n; i++) {
-		uint64_t address = ahead->only.addresses[i];
-
-		if (address < low || address >= high)
+	for (size_t i = 0; i < only->n; i++) {
+		if (only->addresses[i] < low || only->addresses[i] >= high)
 			continue;
-		ahead->was_found[i] = true;
+		only->was_found[i] = true;
 		search->is_wanted = true;
 	}
 	return true;
@@ -69,14 +65,33 @@ static bool look_for(void *context, uint64_t low, uint64_t high)
 /* A unit that says nothing of where its code is may have any. */
 static bool is_wanted(struct ahead *ahead, struct unit *unit)
 {
-	struct search search = { .ahead = ahead };
+	struct search search = { .only = ahead->only };
 	struct die root;
 
 	if (unit->type != DW_UT_compile && unit->type != DW_UT_skeleton)
 		return false;
-	if (ahead->only.n > 0 && unit_die(unit, unit->dies, &root))
+	if (ahead->only && unit_die(unit, unit->dies, &root))
 		ranges_of(unit, &root, look_for, &search);
 	return search.is_wanted || !search.has_ranges;
+}
+
+/* True while nobody has a unit. */
+static bool is_idle(struct ahead *ahead)
+{
+	bool idle;
+
+	pthread_mutex_lock(&ahead->lock);
+	idle = ahead->given == ahead->returned;
+	pthread_mutex_unlock(&ahead->lock);
+	return idle;
+}
+
+/* Its DIEs go as well, but not while somebody reads those of a unit before. */
+static void pass_over(struct ahead *ahead, struct unit *unit)
+{
+	unit_release(unit);
+	if (is_idle(ahead))
+		dwarf_file_drop(ahead->file, unit->end);
 }
 
 /* A skeleton has its functions elsewhere. */
@@ -84,9 +99,10 @@ static bool read_next(struct ahead *ahead, struct ahead_unit *out)
 {
 	struct unit *unit;
 
-	while (!is_done(ahead) && (unit = next_unit(ahead)) != NULL) {
+	while ((!ahead->only || !ahead_found_all(ahead->only)) &&
+	       (unit = next_unit(ahead)) != NULL) {
 		if (!is_wanted(ahead, unit)) {
-			unit_release(unit);
+			pass_over(ahead, unit);
 			continue;
 		}
 		if (!unit->dwo_name)
@@ -98,10 +114,11 @@ static bool read_next(struct ahead *ahead, struct ahead_unit *out)
 	return false;
 }
 
-static void drop(struct ahead_unit *unit)
+void ahead_done(struct ahead_unit *unit)
 {
 	lines_fini(&unit->lines);
 	unit_release(unit->unit);
+	dwarf_file_drop(unit->unit->file, unit->unit->end);
 }
 
 /* Hand UNIT over; false once nobody wants it. */
@@ -128,7 +145,7 @@ static void *read_all(void *context)
 	while (read_next(ahead, &unit)) {
 		if (give(ahead, &unit))
 			continue;
-		drop(&unit);
+		ahead_done(&unit);
 		break;
 	}
 	pthread_mutex_lock(&ahead->lock);
@@ -138,20 +155,18 @@ static void *read_all(void *context)
 	return NULL;
 }
 
-struct ahead *ahead_open(struct dwarf_file *file,
-			 const struct ahead_only *only)
+struct ahead *ahead_open(struct dwarf_file *file, struct ahead_only *only)
 {
 	struct ahead *ahead = calloc(1, sizeof(*ahead));
 
 	if (!ahead)
 		return NULL;
 	ahead->file = file;
-	if (only)
-		ahead->only = *only;
-	if (file->keeps_all)
-		return ahead;
+	ahead->only = only;
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->changed, NULL);
+	if (file->keeps_all)
+		return ahead;
 	file->is_ahead = true;
 	ahead->has_thread = pthread_create(&ahead->thread, NULL, read_all,
 					   ahead) == 0;
@@ -164,6 +179,7 @@ static bool take(struct ahead *ahead, struct ahead_unit *out)
 	bool is_there;
 
 	pthread_mutex_lock(&ahead->lock);
+	ahead->returned = ahead->taken;
 	while (!ahead->is_over && ahead->given == ahead->taken)
 		pthread_cond_wait(&ahead->changed, &ahead->lock);
 	is_there = ahead->given != ahead->taken;
@@ -187,7 +203,7 @@ static void stop(struct ahead *ahead)
 	pthread_mutex_unlock(&ahead->lock);
 	pthread_join(ahead->thread, NULL);
 	while (ahead->taken != ahead->given)
-		drop(&ahead->ring[ahead->taken++ % RING]);
+		ahead_done(&ahead->ring[ahead->taken++ % RING]);
 	ahead->file->is_ahead = false;
 }
 
@@ -197,9 +213,7 @@ void ahead_close(struct ahead *ahead)
 		return;
 	if (ahead->has_thread)
 		stop(ahead);
-	if (!ahead->file->keeps_all) {
-		pthread_mutex_destroy(&ahead->lock);
-		pthread_cond_destroy(&ahead->changed);
-	}
+	pthread_mutex_destroy(&ahead->lock);
+	pthread_cond_destroy(&ahead->changed);
 	free(ahead);
 }

@@ -90,7 +90,12 @@ void unit_release(struct unit *unit)
 	abbrevs_fini(&unit->abbrevs);
 	tree_free(unit->tree);
 	unit->tree = NULL;
-	sections_drop(unit->file->sections, unit->end);
+}
+
+void dwarf_file_drop(struct dwarf_file *file, uint64_t offset)
+{
+	if (!file->keeps_all)
+		sections_drop(file->sections, offset);
 }
 
 /* Attributes */

@@ -81,8 +81,13 @@ struct unit *dwarf_file_next(struct dwarf_file *file);
  * where another thread reads the units and it is not the one that is near. */
 struct unit *dwarf_file_unit(struct dwarf_file *file, uint64_t offset);
 
-/* UNIT is done with: give back its memory, unless FILE keeps all. */
+/* UNIT is done with: give back what was read of it, unless its file keeps
+ * all. */
 void unit_release(struct unit *unit);
+
+/* Nobody will read DIEs of FILE before OFFSET again: give back their memory,
+ * unless FILE keeps all. */
+void dwarf_file_drop(struct dwarf_file *file, uint64_t offset);
 
 /* UNIT's DIEs, for a reader that stands at its first; empty where they cannot
  * be read. */

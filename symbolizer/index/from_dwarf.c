@@ -488,7 +488,7 @@ static void say_what_is_missing(const struct work *work,
 }
 
 void from_dwarf(struct dwarf_file *file, struct split_places *places,
-		const struct ahead_only *only, struct build *build,
+		struct ahead_only *only, struct build *build,
 		char why_out[FROM_DWARF_WHY])
 {
 	struct work work = { .build = build };
@@ -497,8 +497,7 @@ void from_dwarf(struct dwarf_file *file, struct split_places *places,
 
 	while (ahead && ahead_next(ahead, &from)) {
 		do_unit(&work, &from, places);
-		lines_fini(&from.lines);
-		unit_release(from.unit);
+		ahead_done(&from);
 	}
 	ahead_close(ahead);
 	work.nbroken += file->nunread;

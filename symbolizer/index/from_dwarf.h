@@ -14,7 +14,7 @@ enum { FROM_DWARF_WHY = 256 };
  * units are at PLACES; or of the units alone that are about the addresses of
  * ONLY. WHY_OUT says what is missing, and is left alone where nothing is. */
 void from_dwarf(struct dwarf_file *file, struct split_places *places,
-		const struct ahead_only *only, struct build *build,
+		struct ahead_only *only, struct build *build,
 		char why_out[FROM_DWARF_WHY]);
 
 #endif

@@ -18,7 +18,7 @@
 
 static bool add_dwarf(struct build *build, const struct module_files *files,
 		      const struct elf_file *alt,
-		      const struct ahead_only *only, char why_out[MAKE_WHY])
+		      struct ahead_only *only, char why_out[MAKE_WHY])
 {
 	const struct elf_file *debug = &files->debug;
 	struct split_places places = {
@@ -133,7 +133,7 @@ static void identify(const struct module_files *files,
 }
 
 static void tell(struct build *build, struct module_files *files,
-		 const struct elf_file *alt, const struct ahead_only *only,
+		 const struct elf_file *alt, struct ahead_only *only,
 		 struct build_module *module, char why_out[MAKE_WHY])
 {
 	if (add_dwarf(build, files, alt, only, why_out)) {
@@ -146,7 +146,7 @@ static void tell(struct build *build, struct module_files *files,
 }
 
 bool make_index(struct module_files *files, const struct elf_file *alt,
-		const struct ahead_only *only, struct writer *out,
+		struct ahead_only *only, struct writer *out,
 		char why_out[MAKE_WHY])
 {
 	char frames_why[MAKE_WHY] = "";

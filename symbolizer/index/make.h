@@ -15,7 +15,7 @@ enum { MAKE_WHY = SYM_TROUBLE };
  * addresses, and has no rules. WHY_OUT is what went wrong, or "". False where
  * there is nothing to make one of, or no memory. */
 bool make_index(struct module_files *files, const struct elf_file *alt,
-		const struct ahead_only *only, struct writer *out,
+		struct ahead_only *only, struct writer *out,
 		char why_out[MAKE_WHY]);
 
 #endif

@@ -619,8 +619,10 @@ static void memory_stays(void)
 	if (CHECK(image_open(&image, false, NULL) != NULL)) {
 		copy = malloc(image.elf.len);
 		memcpy(copy, image.elf.bytes, image.elf.len);
-		while ((unit = dwarf_file_next(image.dwarf)) != NULL)
+		while ((unit = dwarf_file_next(image.dwarf)) != NULL) {
 			unit_release(unit);
+			dwarf_file_drop(image.dwarf, unit->end);
+		}
 		CHECK(memcmp(copy, image.elf.bytes, image.elf.len) == 0);
 		free(copy);
 	}

@@ -1,5 +1,8 @@
 /* Units that a thread reads ahead. */
 #include "../../symbolizer/dwarf/ahead.h"
+
+#include <zstd.h>
+
 #include "dwarf_image.h"
 
 enum { UNITS = 200, CODE = 0x1000, SIZE = 0x10 };
@@ -29,8 +32,8 @@ static void put_placed_abbrevs(struct image *image)
 		   DW_FORM_data8, 0);
 }
 
-/* A unit of SIZE bytes of code at LOW. */
-static void put_placed_unit(struct writer *info, uint64_t low)
+/* A unit of SIZE bytes of code at LOW; where it begins, for end_length(). */
+static size_t put_placed_unit(struct writer *info, uint64_t low)
 {
 	size_t start = put_length(info, 4);
 
@@ -40,6 +43,7 @@ static void put_placed_unit(struct writer *info, uint64_t low)
 	writer_u64(info, SIZE);
 	writer_zero(info, 1);
 	end_length(info, 4, start);
+	return start;
 }
 
 /* Take up to MOST units: how many there were, each the next. */
@@ -53,8 +57,7 @@ static size_t take(struct ahead *ahead, size_t most)
 
 		CHECK_NUMBER(tree->nfunctions, 1);
 		CHECK_NUMBER(tree->functions[0].low, CODE + n * SIZE);
-		lines_fini(&from.lines);
-		unit_release(from.unit);
+		ahead_done(&from);
 		n++;
 	}
 	return n;
@@ -97,10 +100,13 @@ static void stops_early(void)
 /* Units that do not say where they are come, too. */
 static void only_some(void)
 {
-	const uint64_t addresses[] = {
-		CODE + 70 * SIZE + 5, CODE + 3 * SIZE, CODE + 3 * SIZE + 1,
+	struct ahead_only only = {
+		.addresses = {
+			CODE + 70 * SIZE + 5, CODE + 3 * SIZE,
+			CODE + 3 * SIZE + 1,
+		},
+		.n = 3,
 	};
-	const struct ahead_only only = { addresses, 3 };
 	struct image image = { 0 };
 	struct writer *info = image_section(&image, "info");
 	struct ahead_unit from;
@@ -116,11 +122,64 @@ static void only_some(void)
 			snprintf(found + strlen(found),
 				 sizeof(found) - strlen(found), "%zu ",
 				 (size_t)from.unit->offset / PLACED);
-			lines_fini(&from.lines);
-			unit_release(from.unit);
+			ahead_done(&from);
 		}
 		CHECK_STRING(found, "3 50 70 ");
+		CHECK(ahead_found_all(&only));
 		ahead_close(ahead);
+	}
+	image_fini(&image);
+}
+
+/* What INFO has, packed. */
+static void pack(struct image *image)
+{
+	struct writer *info = image_section(image, "info"), plain = *info;
+	size_t room = ZSTD_compressBound(plain.len), len;
+	void *packed = malloc(room);
+
+	len = ZSTD_compress(packed, room, plain.bytes, plain.len, 1);
+	writer_init(info, IMAGE_MAX);
+	writer_u64(info, 2); /* ELFCOMPRESS_ZSTD */
+	writer_u64(info, plain.len);
+	writer_u64(info, 1);
+	writer_bytes(info, packed, len);
+	for (size_t i = 0; i < image->nsections; i++)
+		if (strcmp(image->sections[i].name, ".debug_info") == 0)
+			image->sections[i].flags = SHF_COMPRESSED;
+	free(packed);
+	writer_fini(&plain);
+}
+
+/* Memory of what is behind goes, but not of the unit that somebody has, however
+ * far the thread has come since. */
+static void keeps_what_is_read(void)
+{
+	struct ahead_only only = {
+		.addresses = { CODE + 5 * SIZE, CODE - 1 }, /* nowhere */
+		.n = 2,
+	};
+	struct image image = { 0 };
+	struct writer *info = image_section(&image, "info");
+	struct ahead_unit from;
+	struct ahead *ahead;
+	struct die die;
+
+	put_placed_abbrevs(&image);
+	for (uint64_t i = 0; i < 16; i++) {
+		size_t start = put_placed_unit(info, CODE + i * SIZE);
+
+		writer_zero(info, 1 << 20);
+		end_length(info, 4, start);
+	}
+	pack(&image);
+	if (CHECK(image_open(&image, false, NULL) != NULL)) {
+		ahead = ahead_open(image.dwarf, &only);
+		CHECK(ahead_next(ahead, &from));
+		ahead_close(ahead); /* it goes on to the end */
+		CHECK(unit_die(from.unit, from.unit->dies, &die));
+		CHECK_NUMBER(die.low.value, CODE + 5 * SIZE);
+		ahead_done(&from);
 	}
 	image_fini(&image);
 }
@@ -141,7 +200,7 @@ static void other_units(void)
 			      from.unit);
 			CHECK(dwarf_file_unit(image.dwarf, from.unit->end) ==
 			      NULL);
-			lines_fini(&from.lines);
+			ahead_done(&from);
 		}
 		ahead_close(ahead);
 		CHECK(dwarf_file_unit(image.dwarf, from.unit->end) != NULL);
@@ -154,6 +213,8 @@ static const struct test tests[] = {
 	{ "nobody need take them all", stops_early },
 	{ "units that have no code that is asked for are passed over",
 	  only_some },
+	{ "DIEs of a unit stay as long as somebody has it",
+	  keeps_what_is_read },
 	{ "units that the thread has are nobody's", other_units },
 };
 
