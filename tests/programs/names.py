@@ -149,9 +149,11 @@ def name_kind(reference, address, who, ours, theirs, level):
         return OTHER_INLINED
     if who == "llvm" and other in reference.sizeless:
         return LABEL
-    if who == "llvm" and other is None and ours[0][1] is None and \
-            len(ours) == 1:
+    if who == "llvm" and other is None and ours[0][2] == 0 and len(ours) == 1:
         return NO_NAME
+    if None not in (name, other) and \
+            name == re.sub(r"\[[^]]*\]", "[...]", other):
+        return DEMANGLED  # Go's table has no more
     return UNKNOWN
 
 
