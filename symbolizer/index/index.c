@@ -356,7 +356,7 @@ static bool is_mangled(const char *name)
 
 void index_complete(struct level *outermost, const struct index_symbol *symbol)
 {
-	if (outermost->file == NULL)
+	if (outermost->file == NULL && outermost->line == 0)
 		outermost->file = symbol->file;
 	if (outermost->is_linkage)
 		return;
