@@ -15,6 +15,7 @@
 enum {
 	WALKED = VARIABLES_MAX_FRAMES + 1, /* and the last one's caller */
 	WORD = 8,
+	MAX_SENT = 64 << 20, /* bytes of all values: who asked keeps them */
 };
 
 /* What is opened of a module once it is asked for. */
@@ -30,6 +31,7 @@ struct work {
 	struct remains *remains;
 	struct unwind *unwind;
 	struct opened *modules; /* as many as the report has */
+	size_t sent;
 	char symbol[SYMBOLIZE_MAX_NAME];
 	struct frame frames[WALKED];
 	struct registers registers[WALKED];
@@ -209,15 +211,17 @@ static void fill_target(struct work *work, const struct thread *thread,
 			  code_is_prologue(&to->function, target_place(to));
 }
 
-static void send_variables(struct sender *sender, const struct target *target,
-			   size_t thread, size_t frame)
+static void send_variables(struct work *work, struct sender *sender,
+			   const struct target *target, size_t thread,
+			   size_t frame)
 {
 	struct writer payload;
 
 	writer_init(&payload, MESSAGE_MAX);
 	writer_u32(&payload, (uint32_t)frame);
 	variables_write(target, frame, &payload);
-	if (!payload.bad)
+	work->sent += payload.len;
+	if (!payload.bad && work->sent <= MAX_SENT)
 		sender_put(sender, MESSAGE_VARIABLES, thread, &payload);
 	writer_fini(&payload);
 }
@@ -240,7 +244,7 @@ static void do_thread(struct work *work, struct sender *sender, size_t index)
 		fill_target(work, thread, i);
 	for (size_t i = 0; i < target.nframes && i < VARIABLES_MAX_FRAMES; i++)
 		if (work->targets[i].has_function)
-			send_variables(sender, &target, index, i);
+			send_variables(work, sender, &target, index, i);
 }
 
 void worker_variables(void *context, int fd)
