@@ -11,12 +11,10 @@
 
 enum { FIRST_CAP = 64 };
 
-void *array_grow(void *array, size_t len, size_t *cap, size_t size)
+void *array_double(void *array, size_t *cap, size_t size)
 {
 	size_t more = *cap ? *cap * 2 : FIRST_CAP;
 
-	if (len < *cap)
-		return array;
 	if (more > SIZE_MAX / 2 / size)
 		return NULL;
 	array = realloc(array, more * size);

@@ -5,10 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Room for one more than LEN items of SIZE bytes in ARRAY, which has room for
- * *CAP and doubles: the array, perhaps moved. NULL without memory; then it is
- * as it was. */
-void *array_grow(void *array, size_t len, size_t *cap, size_t size);
+/* Make room for twice *CAP items of SIZE bytes in ARRAY: the array, perhaps
+ * moved. NULL without memory; then it is as it was. */
+void *array_double(void *array, size_t *cap, size_t size);
+
+/* The same only where there is no room for one more than LEN. */
+static inline void *array_grow(void *array, size_t len, size_t *cap,
+			       size_t size)
+{
+	return len < *cap ? array : array_double(array, cap, size);
+}
 
 /* Sort N items of SIZE bytes by merging the runs that are in order already, as
  * tables of addresses mostly are. False without memory; then they are as they
