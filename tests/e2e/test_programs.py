@@ -99,6 +99,14 @@ def command(path, text):
         return sock.recv(4096)
 
 
+def are_waiting(pid):
+    """Whether all threads of PID but the first wait on a futex: what started
+    just now may be anywhere when it is looked at, and later elsewhere."""
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    return all((tasks / tid / "syscall").read_text().startswith("202 ")
+               for tid in os.listdir(tasks) if tid != str(pid))
+
+
 @lib.deadline(180)
 def test_redis():
     """redis-server: DEBUG SEGFAULT, its own crash report still printed"""
@@ -106,6 +114,7 @@ def test_redis():
     where = lib.temp_dir()
     process, path = start_redis(where, None)
     with process:
+        lib.wait_for(lambda: are_waiting(process.pid), 20, "its threads")
         try:
             command(path, "DEBUG SEGFAULT")
         except ConnectionError:
