@@ -51,7 +51,7 @@ static struct number from_double(double value, uint8_t size)
 /* As far as it fits: C leaves open what the rest is. */
 static uint64_t truncated(double value)
 {
-	if (!(value > -9.3e18 && value < 1.8e19))
+	if (!(value >= (double)INT64_MIN && value < 0x1p64))
 		return 0;
 	return value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
 }
