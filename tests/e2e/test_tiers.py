@@ -297,6 +297,20 @@ while True:
 """
 
 
+def children(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
+def is_dead(process):
+    """Whether it died, be it that nobody has been told yet."""
+    state = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
+    return not process.is_alive() or state.rsplit(")", 1)[1].split()[0] == "Z"
+
+
 @lib.deadline(200)
 def test_hunted():
     """Who kills or stops the witness costs the report, not the death"""
@@ -309,17 +323,18 @@ def test_hunted():
                     [sys.executable, "-c", HUNTER, str(process.pid), what],
                     stdout=subprocess.PIPE)
                 hunter.stdout.readline()
-                began = time.monotonic()
                 process.kill(signal.SIGSEGV)
-                outcome = process.wait()
-                took = time.monotonic() - began
-                hunter.wait(timeout=30)
+                lib.wait_for(lambda p=process: is_dead(p), 5, f"{what}: death")
+                # A witness that was stopped at the wrong moment holds dead
+                # threads, and so the news (docs/limits.md).
+                hunter.kill()
+                hunter.wait()
                 hunter.stdout.close()
+                for pid in children(process.pid) + lib.helpers():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                outcome = process.wait()
             assert outcome.signal == signal.SIGSEGV, outcome.status
-            assert took < 3, f"{what}: {took} s"
-            for pid in lib.helpers(): # stopped for good
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
             lib.settle()
 
 
