@@ -112,16 +112,6 @@ static void read_list(struct sink *sink, struct reader r)
 	}
 }
 
-/* R from OFFSET on; bad where that is not in it. */
-static struct reader from_offset(struct reader r, uint64_t offset)
-{
-	if (offset > r.len)
-		r.bad = true;
-	else
-		r.pos = (size_t)offset;
-	return r;
-}
-
 static void read_ranges(struct sink *sink, const struct attr *attr)
 {
 	const struct unit *unit = sink->unit, *holder = unit_holder(unit);
@@ -131,7 +121,7 @@ static void read_ranges(struct sink *sink, const struct attr *attr)
 	if (unit->sizes.version < 5) {
 		if (unit->skeleton)
 			offset += holder->ranges_base;
-		read_old(sink, from_offset(holder->file->ranges, offset));
+		read_old(sink, section_from(holder->file->ranges, offset));
 		return;
 	}
 	if (attr->form == DW_FORM_rnglistx) {
@@ -140,7 +130,7 @@ static void read_ranges(struct sink *sink, const struct attr *attr)
 			return;
 		offset += unit->rnglists_base;
 	}
-	read_list(sink, from_offset(file->rnglists, offset));
+	read_list(sink, section_from(file->rnglists, offset));
 }
 
 void ranges_of(const struct unit *unit, const struct die *die,

@@ -54,4 +54,14 @@ struct reader sections_info(struct sections *sections, uint64_t len);
 /* Nobody asks for .debug_info before OFFSET again: give its memory back. */
 void sections_drop(struct sections *sections, uint64_t offset);
 
+/* A section's R from OFFSET on; bad where that is not in it. */
+static inline struct reader section_from(struct reader r, uint64_t offset)
+{
+	if (offset > r.len)
+		r.bad = true;
+	else
+		r.pos = (size_t)offset;
+	return r;
+}
+
 #endif

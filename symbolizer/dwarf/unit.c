@@ -284,15 +284,25 @@ struct reader unit_dies(struct unit *unit)
 	return r;
 }
 
-bool unit_die(struct unit *unit, uint64_t offset, struct die *out)
+const struct abbrev *unit_abbrev_at(struct unit *unit, uint64_t offset,
+				    struct reader *r_out)
 {
 	struct reader r = unit_dies(unit);
-	const struct abbrev *abbrev;
+	uint64_t code;
 
 	if (offset < r.pos || offset >= r.len)
-		return false;
+		return NULL;
 	r.pos = (size_t)offset;
-	abbrev = abbrevs_find(&unit->abbrevs, reader_uleb(&r));
+	code = reader_uleb(&r);
+	*r_out = r;
+	return abbrevs_find(&unit->abbrevs, code);
+}
+
+bool unit_die(struct unit *unit, uint64_t offset, struct die *out)
+{
+	struct reader r;
+	const struct abbrev *abbrev = unit_abbrev_at(unit, offset, &r);
+
 	if (!abbrev)
 		return false;
 	unit_read_die(unit, &r, abbrev, out);

@@ -100,6 +100,11 @@ void unit_read_die(const struct unit *unit, struct reader *r,
 void unit_skip_die(const struct unit *unit, struct reader *r,
 		   const struct abbrev *abbrev);
 
+/* What the DIE at OFFSET of UNIT is, with *R_OUT at its attributes; NULL where
+ * there is none, or the end of a list of children. */
+const struct abbrev *unit_abbrev_at(struct unit *unit, uint64_t offset,
+				    struct reader *r_out);
+
 /* Read the DIE at OFFSET. False where there is none that makes sense. */
 bool unit_die(struct unit *unit, uint64_t offset, struct die *out);
 

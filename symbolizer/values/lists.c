@@ -164,15 +164,6 @@ static bool find_new(struct search *search)
 	return has_fallback;
 }
 
-static struct reader from_offset(struct reader r, uint64_t offset)
-{
-	if (offset > r.len)
-		r.bad = true;
-	else
-		r.pos = (size_t)offset;
-	return r;
-}
-
 static uint64_t lists_base(struct unit *unit)
 {
 	uint64_t base = unit->sizes.offset == 8 ? HEAD_64 : HEAD;
@@ -193,7 +184,7 @@ static bool find_in_list(const struct node *node, const struct attr *attr,
 
 	if (unit->sizes.version < 5) {
 		section = sections_get(sections, SECTION_LOC);
-		search->r = from_offset(section, offset);
+		search->r = section_from(section, offset);
 		return unit->skeleton ? find_old_split(search)
 				      : find_old(search);
 	}
@@ -206,7 +197,7 @@ static bool find_in_list(const struct node *node, const struct attr *attr,
 			return false;
 		offset += base;
 	}
-	search->r = from_offset(section, offset);
+	search->r = section_from(section, offset);
 	return find_new(search);
 }
 

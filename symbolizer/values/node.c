@@ -101,13 +101,9 @@ static void read_attrs(struct reader *r, const struct abbrev *abbrev,
 /* The DIE at OFFSET of UNIT; false for the end of a list of children, too. */
 static bool read_node(struct unit *unit, uint64_t offset, struct node *out)
 {
-	struct reader r = unit_dies(unit);
-	const struct abbrev *abbrev;
+	struct reader r;
+	const struct abbrev *abbrev = unit_abbrev_at(unit, offset, &r);
 
-	if (offset < r.pos || offset >= r.len)
-		return false;
-	r.pos = (size_t)offset;
-	abbrev = abbrevs_find(&unit->abbrevs, reader_uleb(&r));
 	if (!abbrev)
 		return false;
 	memset(out, 0, sizeof(*out));
